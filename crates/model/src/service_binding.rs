@@ -1,0 +1,3 @@
+//! A service binding (in work).
+#[derive(Debug)]
+pub enum ServiceBinding {}

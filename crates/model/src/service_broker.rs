@@ -1,0 +1,3 @@
+//! A service broker (in work).
+#[derive(Debug)]
+pub enum ServiceBroker {}
