@@ -1,1 +1,5 @@
-//! placeholder
+//! Function workers on this machine: the worker protocol, the sandbox, pools, limits and logs.
+//!
+//! It knows no store, no HTTP and no kinds: the server turns objects into specs and hands them in.
+
+pub mod spawn;
