@@ -2,4 +2,5 @@
 //!
 //! It knows no store, no HTTP and no kinds: the server turns objects into specs and hands them in.
 
+pub mod frame;
 pub mod spawn;
