@@ -36,7 +36,6 @@ impl<K> From<Uuid> for Id<K> {
 
 impl<K> Copy for Id<K> {}
 
-#[expect(clippy::expl_impl_clone_on_copy, reason = "a derive would ask K to be Clone")]
 impl<K> Clone for Id<K> {
     fn clone(&self) -> Self {
         *self

@@ -7,6 +7,8 @@ use serde::{Deserialize, Serialize};
 /// A kind of object. The text form is the `kind` that clients of v0.1.22 read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum Kind {
+    /// Internal: who may come in.
+    AccessKey,
     #[serde(rename = "API")]
     Api,
     BaseImage,
@@ -24,7 +26,8 @@ pub enum Kind {
 }
 
 impl Kind {
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
+        Self::AccessKey,
         Self::Api,
         Self::BaseImage,
         Self::Function,
@@ -41,6 +44,7 @@ impl Kind {
     /// As in the `kind` field and in the store.
     pub const fn as_str(self) -> &'static str {
         match self {
+            Self::AccessKey => "AccessKey",
             Self::Api => "API",
             Self::BaseImage => "BaseImage",
             Self::Function => "Function",
@@ -58,6 +62,7 @@ impl Kind {
     /// As in v0.1.22's messages: `<noun> <name> not found` (contract §1.3).
     pub const fn noun(self) -> &'static str {
         match self {
+            Self::AccessKey => "access key",
             Self::Api => "API",
             Self::BaseImage => "base image",
             Self::Function => "function",

@@ -10,14 +10,10 @@ pub mod name;
 pub mod object;
 pub mod status;
 
-// pub mod api;
-// pub mod base_image;
-// pub mod catalog;
-// pub mod function;
-// pub mod image;
+pub mod access_key;
+pub mod broker_operation;
 pub mod organization;
-// pub mod orphan;
-// pub mod run;
+pub mod orphan;
 pub mod secret;
 pub mod service_binding;
 pub mod service_broker;

@@ -1,3 +1,110 @@
-//! A service binding (in work).
+//! A service binding: credentials for an instance, and what is known of them at the broker.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use uuid::Uuid;
+
+use crate::{
+    Id, Kind, Name, Noun, Object, Phase,
+    broker_operation::{Failure, InFlight, LastOperation, Presence, Retry},
+    secret::Secret,
+    service_instance::ServiceInstance,
+    status::Condition,
+};
+
 #[derive(Debug)]
 pub enum ServiceBinding {}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Spec {
+    pub instance: Id<ServiceInstance>,
+    pub instance_name: Name,
+    /// Made by the instance's controller; goes with the instance.
+    pub automatic: bool,
+    pub parameters: Option<Value>,
+    pub secret_parameters: Vec<Name>,
+    /// Grows when somebody asks for new credentials.
+    pub rotation: u64,
+    /// Grows when somebody asks for another try.
+    pub retry: u64,
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Status {
+    pub observed_generation: u64,
+    /// The `rotation` that the credentials in use belong to.
+    pub rotated: u64,
+    pub presence: Presence,
+    /// The id that the present attempt uses at the broker.
+    pub broker_binding_id: Option<Uuid>,
+    pub wished: Option<Timestamp>,
+    pub in_flight: Option<InFlight>,
+    pub retry: Retry,
+    pub failure: Option<Failure>,
+    /// The credentials in use.
+    pub credentials: Option<Credentials>,
+    /// The binding that the credentials in use replaced. It is unbound when no process has them any more.
+    pub predecessor: Option<Predecessor>,
+    pub last_operation: Option<LastOperation>,
+    pub conditions: Vec<Condition>,
+}
+
+/// Where the credentials are, never what they are.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Credentials {
+    pub secret: Id<Secret>,
+    pub secret_name: Name,
+    pub keys: Vec<String>,
+    /// The sealed version; grows with every rotation.
+    pub version: u64,
+    /// The id at the broker that they belong to.
+    pub broker_binding_id: Uuid,
+    pub endpoints: Vec<Endpoint>,
+    pub expires: Option<Timestamp>,
+}
+
+/// Where the service listens: what a function that has the binding may reach.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Endpoint {
+    pub host: String,
+    pub port: u16,
+}
+
+/// Old credentials on their way out (decision 25).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Predecessor {
+    pub broker_binding_id: Uuid,
+    pub version: u64,
+    /// No process has them in hand any more.
+    pub retired: bool,
+}
+
+impl Noun for ServiceBinding {
+    const KIND: Kind = Kind::ServiceBinding;
+    type Spec = Spec;
+    type Status = Status;
+}
+
+/// The status that clients see, and the one reason (decision 13).
+pub fn phase(binding: &Object<ServiceBinding>) -> (Phase, Option<String>) {
+    let status = &binding.status;
+    let failed = status.failure.as_ref().filter(|f| f.generation == binding.meta.generation);
+    if binding.meta.deleting.is_some() {
+        return match failed {
+            Some(failure) => (Phase::Error, Some(failure.message.clone())),
+            None => (Phase::Deleting, status.retry.last_error.clone()),
+        };
+    }
+    let rotating = status.rotated != binding.spec.rotation || status.predecessor.is_some();
+    match (&status.credentials, failed) {
+        (Some(_), None) if rotating => (Phase::Updating, status.retry.last_error.clone()),
+        // A failed rotation leaves the old credentials in use.
+        (Some(_), _) => (Phase::Ready, None),
+        (None, Some(failure)) => (Phase::Error, Some(failure.message.clone())),
+        (None, None) if status.in_flight.is_none() && status.retry.tries == 0 => {
+            (Phase::Initialized, None)
+        }
+        (None, None) => (Phase::Creating, status.retry.last_error.clone()),
+    }
+}

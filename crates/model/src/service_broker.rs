@@ -1,3 +1,169 @@
-//! A service broker (in work).
+//! A service broker: where it is, how to log in, and which catalogue it has.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::{
+    CatalogName, Kind, Name, Noun, Object, Phase,
+    broker_operation::Retry,
+    status::{Condition, ConditionKind},
+};
+
 #[derive(Debug)]
 pub enum ServiceBroker {}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Spec {
+    pub url: String,
+    /// Default parameters of all instances, a JSON object.
+    pub parameters: Option<Value>,
+    pub authentication: Authentication,
+    pub tls: Tls,
+    pub profile: Profile,
+    pub classes: Selection,
+    /// Grows when somebody asks for the catalogue to be read again.
+    pub refresh: u64,
+    /// Its instances are to go with it, or to be forgotten (set together with the deletion mark).
+    pub cascade: bool,
+}
+
+/// The values are keys of a secret and are read at each use (OSB-004, OSB-005).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "type")]
+pub enum Authentication {
+    None,
+    /// Keys `username` and `password`.
+    Basic {
+        secret: Name,
+    },
+    /// Key `token`.
+    Bearer {
+        secret: Name,
+    },
+}
+
+impl Authentication {
+    pub const fn secret(&self) -> Option<&Name> {
+        match self {
+            Self::None => None,
+            Self::Basic { secret } | Self::Bearer { secret } => Some(secret),
+        }
+    }
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Tls {
+    /// PEM.
+    pub ca_cert: Option<String>,
+    pub skip_verify: bool,
+}
+
+/// Whose shape of context and identity the broker is sent (decision 22).
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Profile {
+    #[default]
+    Dispatch,
+    CloudFoundry,
+    Kubernetes,
+}
+
+impl Profile {
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Dispatch => "dispatch",
+            Self::CloudFoundry => "cloudfoundry",
+            Self::Kubernetes => "kubernetes",
+        }
+    }
+
+    pub fn parse(text: &str) -> Option<Self> {
+        [Self::Dispatch, Self::CloudFoundry, Self::Kubernetes]
+            .into_iter()
+            .find(|profile| profile.as_str() == text)
+    }
+}
+
+/// Which classes of the catalogue the organization has (decision 20).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Selection {
+    /// All, also those that the broker adds later.
+    All,
+    /// By name; `None` for all plans of the class.
+    Only(BTreeMap<CatalogName, Option<Vec<CatalogName>>>),
+}
+
+impl Selection {
+    pub fn has_class(&self, name: &str) -> bool {
+        match self {
+            Self::All => true,
+            Self::Only(classes) => classes.keys().any(|class| class.as_str() == name),
+        }
+    }
+
+    pub fn has_plan(&self, class: &str, plan: &str) -> bool {
+        match self {
+            Self::All => true,
+            Self::Only(classes) => {
+                classes.iter().find(|(name, _)| name.as_str() == class).is_none_or(|(_, plans)| {
+                    plans.as_ref().is_none_or(|plans| plans.iter().any(|p| p.as_str() == plan))
+                })
+            }
+        }
+    }
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Status {
+    /// The last generation whose catalogue was read, or refused.
+    pub observed_generation: u64,
+    pub catalog: Option<CatalogRef>,
+    /// Why there is no usable catalogue for the observed generation.
+    pub failure: Option<String>,
+    pub retry: Retry,
+    pub conditions: Vec<Condition>,
+}
+
+/// The catalogue is a blob; this says which.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CatalogRef {
+    /// SHA-256, hexadecimal.
+    pub digest: String,
+    pub fetched: Timestamp,
+    pub refresh_at: Timestamp,
+    pub api_version: String,
+    pub warnings: Vec<String>,
+}
+
+impl Noun for ServiceBroker {
+    const KIND: Kind = Kind::ServiceBroker;
+    type Spec = Spec;
+    type Status = Status;
+}
+
+/// The status that clients see, and the one reason.
+pub fn phase(broker: &Object<ServiceBroker>) -> (Phase, Option<String>) {
+    let status = &broker.status;
+    if broker.meta.deleting.is_some() {
+        return (Phase::Deleting, status.retry.last_error.clone());
+    }
+    if let Some(failure) = &status.failure {
+        return (Phase::Error, Some(failure.clone()));
+    }
+    match (&status.catalog, status.observed_generation == broker.meta.generation) {
+        (Some(_), true) => (Phase::Ready, None),
+        (Some(_), false) => (Phase::Updating, status.retry.last_error.clone()),
+        (None, _) if status.retry.tries > 0 => (Phase::Creating, status.retry.last_error.clone()),
+        (None, _) => (Phase::Initialized, None),
+    }
+}
+
+impl Status {
+    pub fn has_condition(&self, kind: ConditionKind) -> bool {
+        self.conditions.iter().any(|condition| condition.kind == kind)
+    }
+}
