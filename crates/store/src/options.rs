@@ -1,0 +1,25 @@
+//! What a store is opened with.
+
+use std::path::PathBuf;
+
+use crate::Keyring;
+
+/// Where the data is, and how much of this machine the store may use.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// The database file. Its directory must exist; its name plus `-wal` and `-shm` are used too.
+    pub path: PathBuf,
+    pub keyring: Keyring,
+    /// Threads that read, each with a connection; 1 to 16.
+    pub readers: usize,
+    /// Batches, and reads, that may be queued each; more wait for their turn.
+    pub queue: usize,
+    /// Changes that a receiver of [`Store::watch`](crate::Store::watch) may be behind before it is told that it lagged.
+    pub changes: usize,
+}
+
+impl Options {
+    pub fn new(path: impl Into<PathBuf>, keyring: Keyring) -> Self {
+        Self { path: path.into(), keyring, readers: 2, queue: 1_024, changes: 4_096 }
+    }
+}
