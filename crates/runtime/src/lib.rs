@@ -3,4 +3,6 @@
 //! It knows no store, no HTTP and no kinds: the server turns objects into specs and hands them in.
 
 pub mod frame;
+pub mod logs;
 pub mod spawn;
+pub mod worker;
