@@ -8,5 +8,7 @@
 //! Rules carry the numbers OSB-001… of the list of platform obligations in their comments.
 
 pub mod broker;
+pub mod client;
 mod headers;
+mod json;
 pub mod types;

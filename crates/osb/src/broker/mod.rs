@@ -18,13 +18,14 @@ pub use answer::{Bound, Progress, Provisioned, Removed, Updated};
 pub use authentication::Authentication;
 pub use failure::{Failure, FailureKind};
 pub use request::{
-    Bind, Call, Deprovision, GetBinding, GetInstance, OriginatingIdentity, PollBinding,
-    PollInstance, Provision, Unbind, Update,
+    Bind, Call, Deprovision, GetBinding, GetInstance, PollBinding, PollInstance, Provision, Unbind,
+    Update,
 };
 pub use router::{MAX_BODY_BYTES, MAX_ID_BYTES, router};
 
 use async_trait::async_trait;
 
+pub use crate::types::OriginatingIdentity;
 use crate::types::{BindingDocument, Catalog, InstanceDocument};
 
 /// What a broker does. Every method may be called several times at once, and again with the same

@@ -7,10 +7,10 @@ use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use serde::de::DeserializeOwned;
 
 use super::failure::Failure;
-use super::request::{Call, OriginatingIdentity};
+use super::request::Call;
 use super::router::{MAX_BODY_BYTES, MAX_ID_BYTES};
 use crate::headers::{API_VERSION, ORIGINATING_IDENTITY, REQUEST_IDENTITY};
-use crate::types::{ApiVersion, ErrorBody};
+use crate::types::{ApiVersion, ErrorBody, OriginatingIdentity};
 
 /// A refusal before the broker is asked.
 pub(super) struct Refused {

@@ -7,6 +7,7 @@
 mod binding;
 mod catalog;
 mod error;
+mod identity;
 mod instance;
 mod lenient;
 mod operation;
@@ -22,6 +23,7 @@ pub use catalog::{
     ServiceBindingSchemas, ServiceInstanceSchemas,
 };
 pub use error::{ErrorBody, ErrorCode};
+pub use identity::OriginatingIdentity;
 pub use instance::{
     InstanceDocument, InstanceMetadata, MaintenanceVersion, PreviousValues, ProvisionAnswer,
     ProvisionBody, UpdateAnswer, UpdateBody,
