@@ -5,3 +5,4 @@
 //! The accept loop in [`listener`] is used by the control plane too.
 
 pub mod listener;
+pub mod tls;

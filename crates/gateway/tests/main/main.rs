@@ -1,0 +1,4 @@
+//! The gateway over real loopback connections.
+
+mod listener;
+mod platform;
