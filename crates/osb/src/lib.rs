@@ -8,7 +8,9 @@
 //! Rules carry the numbers OSB-001… of the list of platform obligations in their comments.
 
 pub mod broker;
+pub mod catalog;
 pub mod client;
 mod headers;
 mod json;
+mod text;
 pub mod types;

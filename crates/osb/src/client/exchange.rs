@@ -11,8 +11,8 @@ use super::Client;
 use super::classify::{Answer, Exchange};
 use super::context::CallContext;
 use super::policy::{self, Forbidden};
-use super::words::clean;
 use crate::headers::{API_VERSION, ORIGINATING_IDENTITY, REQUEST_IDENTITY};
+use crate::text::clean;
 use crate::types::ApiVersion;
 
 /// What is to be sent.

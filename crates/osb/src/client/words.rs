@@ -12,6 +12,7 @@ use serde_json::{Map, Value};
 use super::classify::Answer;
 use super::outcome::Refusal;
 use crate::json;
+use crate::text::clean;
 use crate::types::ErrorCode;
 
 /// The longest description that is shown, in characters.
@@ -62,19 +63,6 @@ pub(super) fn what(answer: &Answer) -> String {
             format!("{} bytes of {media}", body.len())
         }
     }
-}
-
-/// A text of a broker for people: no control characters, a bounded length.
-pub(super) fn clean(text: &str, most: usize) -> String {
-    let shown = text.chars().filter_map(|c| match c {
-        '\t' | '\n' | '\r' | '\u{2028}' | '\u{2029}' => Some(' '),
-        // They turn the direction of what follows, which can make one text look like another.
-        '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => None,
-        c if c.is_control() => None,
-        c => Some(c),
-    });
-    let text: String = shown.take(most).collect();
-    text.trim().to_owned()
 }
 
 /// A description of a broker, cleaned; `None` when nothing is left.

@@ -12,6 +12,7 @@ use super::super::outcome::Polled;
 use super::super::words;
 use super::MAX_OPERATION_CHARS;
 use crate::json::kind;
+use crate::text::clean;
 use crate::types::{
     BindingDocument, Endpoint, InstanceDocument, ProvisionAnswer, UpdateAnswer, VolumeMount,
 };
@@ -128,7 +129,7 @@ pub(super) fn state(value: &Value, retry_after: Option<Duration>) -> Polled {
             update_repeatable: flag("update_repeatable"),
         },
         Some(other) => {
-            Polled::Unknown(format!("HTTP 200 with the unknown state {}", words::clean(other, 50)))
+            Polled::Unknown(format!("HTTP 200 with the unknown state {}", clean(other, 50)))
         }
         None => Polled::Unknown("HTTP 200 without a state".to_owned()),
     }
