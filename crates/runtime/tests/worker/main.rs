@@ -1,0 +1,6 @@
+//! Real Python workers: the protocol, the pools, layers and builds, and functions that attack them.
+
+#[cfg(test)]
+mod one_worker;
+#[cfg(test)]
+mod support;
