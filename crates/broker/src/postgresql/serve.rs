@@ -1,0 +1,156 @@
+//! From settings to a running broker: lock, key, books, a check of PostgreSQL, then requests.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use aws_lc_rs::rand::SystemRandom;
+use axum::Router;
+use axum::extract::State;
+use axum::http::{HeaderMap, StatusCode};
+use axum::routing::get;
+use dispatch_osb::broker::{Authentication, router};
+use tokio::net::TcpListener;
+use tokio::time::{Instant, sleep, timeout};
+use tokio_util::task::TaskTracker;
+
+use super::broker::PostgresBroker;
+use super::check::{self, CheckError, Report};
+use super::error::PgError;
+use super::options::{Options, OptionsError};
+use super::pool::Pool;
+use super::session::Session;
+use crate::books::{Books, BooksError};
+use crate::data::{DataDirectory, DataError};
+use crate::keys::{BrokerKey, KeyError};
+use crate::listen;
+use crate::turns::Turns;
+
+/// Between two attempts to reach PostgreSQL at start.
+const RETRY: Duration = Duration::from_millis(200);
+
+/// Why the broker does not run.
+#[derive(Debug, thiserror::Error)]
+pub enum ServeError {
+    /// The settings.
+    #[error(transparent)]
+    Options(#[from] OptionsError),
+    /// The data directory.
+    #[error(transparent)]
+    Data(#[from] DataError),
+    /// The broker's key.
+    #[error(transparent)]
+    Key(#[from] KeyError),
+    /// The books.
+    #[error(transparent)]
+    Books(#[from] BooksError),
+    /// PostgreSQL.
+    #[error(transparent)]
+    NotReady(#[from] CheckError),
+}
+
+/// Examines PostgreSQL, without a broker: what `--check` of a command would print.
+///
+/// # Errors
+/// The settings, or everything that is wrong with the server.
+pub async fn check(options: &Options) -> Result<Report, ServeError> {
+    let (target, _) = options.resolve()?;
+    let target = Arc::new(target);
+    let session = Session::open(&target, &target.database).await.map_err(CheckError::Asking)?;
+    Ok(check::check(&session).await?)
+}
+
+/// Serves the broker on `listener` until `shutdown` ends, then finishes what is under way.
+///
+/// The listener speaks plain HTTP: it belongs on loopback or behind something that speaks TLS.
+/// Besides the API there is `GET /readyz`, under the same authentication: 200, or 503 with
+/// what is wrong with PostgreSQL.
+///
+/// # Errors
+/// Before the first request only: settings, data directory in use, key, books, or a PostgreSQL that
+/// cannot be used, with everything that is wrong with it.
+pub async fn serve(
+    options: Options,
+    listener: TcpListener,
+    shutdown: impl Future<Output = ()>,
+) -> Result<(), ServeError> {
+    let (target, reach) = options.resolve()?;
+    let authentication = options.authentication()?;
+    let directory = DataDirectory::open(&options.data_directory)?;
+    let key = BrokerKey::load_or_create(&directory.file("broker.key"), &SystemRandom::new())?;
+    let books = Books::open(&directory.file("books.db"))?;
+    let pool = Pool::new(target, options.connections);
+    let report = wait_for_postgresql(&pool, options.start).await?;
+    for warning in &report.warnings {
+        tracing::warn!(warning, "PostgreSQL");
+    }
+    tracing::info!(version = report.version, superuser = report.superuser, "PostgreSQL is ready");
+    let under_way = TaskTracker::new();
+    let broker = Arc::new(PostgresBroker {
+        pool,
+        books,
+        key,
+        reach,
+        superuser: report.superuser,
+        turns: Turns::default(),
+        under_way: under_way.clone(),
+    });
+    let ready = Router::new()
+        .route("/readyz", get(ready))
+        .with_state(Arc::new((Arc::clone(&broker), authentication.clone())));
+    let routes = router(broker, authentication).merge(ready);
+    listen::serve(listener, routes, shutdown, options.stop).await;
+    under_way.close();
+    if timeout(options.stop, under_way.wait()).await.is_err() {
+        tracing::warn!("stopped with requests under way; sent again, they will be completed");
+    }
+    drop(directory);
+    Ok(())
+}
+
+/// PostgreSQL may still be starting: what time can mend is tried again until `limit`.
+async fn wait_for_postgresql(pool: &Pool, limit: Duration) -> Result<Report, CheckError> {
+    let deadline = Instant::now() + limit;
+    loop {
+        let result = async {
+            let session = pool.fresh().await?;
+            let report = check::check(&session).await?;
+            session.give_back().await;
+            Ok(report)
+        };
+        match result.await {
+            Err(CheckError::Asking(error)) if mends(&error) && Instant::now() < deadline => {
+                tracing::debug!(%error, "waiting for PostgreSQL");
+                sleep(RETRY).await;
+            }
+            result => return result,
+        }
+    }
+}
+
+fn mends(error: &PgError) -> bool {
+    match error {
+        PgError::Unreachable { .. } | PgError::Lost { .. } => true,
+        // 57P03: it is starting up.
+        PgError::Refused { sqlstate, .. } => sqlstate == "57P03",
+        _ => false,
+    }
+}
+
+type Readiness = Arc<(Arc<PostgresBroker>, Authentication)>;
+
+async fn ready(State(state): State<Readiness>, headers: HeaderMap) -> (StatusCode, String) {
+    let (broker, authentication) = &*state;
+    if !authentication.admits(&headers) {
+        return (StatusCode::UNAUTHORIZED, "the broker needs credentials\n".to_owned());
+    }
+    let result = async {
+        let session = broker.pool.fresh().await?;
+        let report = check::check(&session).await?;
+        session.give_back().await;
+        Ok::<_, CheckError>(report)
+    };
+    match result.await {
+        Ok(report) => (StatusCode::OK, format!("ready: PostgreSQL {}\n", report.version)),
+        Err(error) => (StatusCode::SERVICE_UNAVAILABLE, format!("{error}\n")),
+    }
+}

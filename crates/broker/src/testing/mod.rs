@@ -1,0 +1,7 @@
+//! For tests: a PostgreSQL of one's own.
+
+mod certificates;
+mod cluster;
+mod process;
+
+pub use cluster::{ClusterBuilder, ClusterError, PostgresCluster};

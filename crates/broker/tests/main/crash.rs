@@ -1,0 +1,134 @@
+//! The process dies at every point between two steps, once; the same request, or a DELETE, sent
+//! again to a new process ends where it would have ended.
+
+use crate::support::{Answer, Broker, assert_gone, code, new_id};
+
+/// More points than any verb has.
+const ENOUGH: u32 = 200;
+
+#[derive(Clone, Copy, Debug)]
+enum Verb {
+    Provision,
+    Bind,
+    Unbind,
+    Deprovision,
+}
+
+impl Verb {
+    async fn send(self, broker: &Broker, instance: &str, binding: &str) -> Answer {
+        match self {
+            Self::Provision => broker.provision(instance).await,
+            Self::Bind => broker.bind(instance, binding).await,
+            Self::Unbind => broker.unbind(instance, binding).await,
+            Self::Deprovision => broker.deprovision(instance).await,
+        }
+    }
+
+    /// What it needs to be there.
+    async fn prepare(self, broker: &Broker, instance: &str, binding: &str) {
+        if matches!(self, Self::Bind) {
+            assert_eq!(broker.provision(instance).await.0, 201);
+        }
+        if matches!(self, Self::Unbind | Self::Deprovision) {
+            let credentials = broker.bound(instance, binding).await;
+            let session = credentials.connect().await.expect("connected");
+            let own = "CREATE TABLE kept (n int); SET ROLE NONE; CREATE TABLE own (n int)";
+            session.batch_execute(own).await.expect("made");
+        }
+    }
+}
+
+/// Kills at every point; returns how many there are.
+async fn check(verb: Verb, then_delete: bool) -> u32 {
+    for points in 0..ENOUGH {
+        let data = tempfile::tempdir().expect("a directory");
+        let (instance, binding) = (new_id(), new_id());
+        let broker = Broker::on(data.path()).await;
+        verb.prepare(&broker, &instance, &binding).await;
+        broker.finish().await.expect("ended well");
+
+        let (broker, steps) = Broker::killed_after(data.path(), points).await;
+        let (status, body) = verb.send(&broker, &instance, &binding).await;
+        broker.finish().await.expect("ended well");
+        if steps.was_killed() {
+            assert_eq!(status, 500, "{verb:?} killed after {points}: {body}");
+        } else {
+            assert!(matches!(status, 200 | 201), "{verb:?} after {points}: {status} {body}");
+        }
+
+        let broker = Broker::on(data.path()).await;
+        if !then_delete {
+            converges(verb, &broker, &instance, &binding, points).await;
+        }
+        let status = broker.deprovision(&instance).await.0;
+        assert!(matches!(status, 200 | 410), "{verb:?} killed after {points}: DELETE {status}");
+        assert_gone(&instance).await;
+        assert_eq!(broker.deprovision(&instance).await.0, 410);
+        broker.finish().await.expect("ended well");
+        if !steps.was_killed() {
+            return points;
+        }
+    }
+    panic!("{verb:?} has no end");
+}
+
+/// The repeated request succeeds, and all that it promises is there.
+async fn converges(verb: Verb, broker: &Broker, instance: &str, binding: &str, points: u32) {
+    let (status, body) = verb.send(broker, instance, binding).await;
+    match verb {
+        Verb::Provision | Verb::Bind => {
+            assert!(matches!(status, 200 | 201), "{verb:?} {points}: {status} {body}");
+        }
+        Verb::Unbind | Verb::Deprovision => {
+            assert!(matches!(status, 200 | 410), "{verb:?} {points}: {status} {body}");
+        }
+    }
+    if matches!(verb, Verb::Deprovision) {
+        assert_gone(instance).await;
+        return;
+    }
+    let other = broker.credentials(instance, &new_id()).await;
+    let session = other.connect().await.expect("connected");
+    match verb {
+        Verb::Unbind => {
+            session.batch_execute("DROP TABLE kept; DROP TABLE own").await.expect("kept");
+            assert_eq!(broker.unbind(instance, binding).await.0, 410);
+        }
+        _ => {
+            let credentials = broker.credentials(instance, binding).await;
+            let first = credentials.connect().await.expect("connected");
+            first.batch_execute("CREATE TABLE t (n int)").await.expect("made");
+            session.batch_execute("DROP TABLE t").await.expect("shared");
+        }
+    }
+    assert_eq!(code(other.connect_to("postgres").await), "42501");
+}
+
+#[tokio::test]
+async fn a_provision_that_was_cut_off_anywhere_is_completed_by_its_repetition() {
+    let points = check(Verb::Provision, false).await;
+    assert!(points >= 2 * 7 + 3, "every statement and every entry has its points: {points}");
+}
+
+#[tokio::test]
+async fn a_provision_that_was_cut_off_anywhere_is_removed_by_a_delete() {
+    check(Verb::Provision, true).await;
+}
+
+#[tokio::test]
+async fn a_bind_that_was_cut_off_anywhere_is_completed_by_its_repetition() {
+    let points = check(Verb::Bind, false).await;
+    assert!(points >= 2 * 4 + 3, "every statement and every entry has its points: {points}");
+}
+
+#[tokio::test]
+async fn an_unbind_that_was_cut_off_anywhere_is_completed_by_its_repetition() {
+    let points = check(Verb::Unbind, false).await;
+    assert!(points >= 2 * 4 + 3, "every statement and every entry has its points: {points}");
+}
+
+#[tokio::test]
+async fn a_deprovision_that_was_cut_off_anywhere_is_completed_by_its_repetition() {
+    let points = check(Verb::Deprovision, false).await;
+    assert!(points >= 2 * 5 + 3, "every statement and every entry has its points: {points}");
+}

@@ -1,0 +1,12 @@
+//! The PostgreSQL broker over HTTP, against a real PostgreSQL.
+
+mod attacks;
+mod concurrency;
+mod crash;
+mod lifecycle;
+mod readiness;
+mod refusals;
+mod secrecy;
+mod sessions;
+mod sharing;
+mod support;
