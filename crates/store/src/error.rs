@@ -70,6 +70,8 @@ pub enum CommitError {
     Gone { kind: Kind, id: Uuid },
     #[error("encrypt version {version} of {owner}: there is one already")]
     AlreadySealed { owner: Uuid, version: u64 },
+    #[error("encrypt version {version} of {owner} anew: it was changed, or belongs to another key")]
+    Unsealable { owner: Uuid, version: u64 },
     /// `found` is the run's state, `None` if there is no such run.
     #[error("save run {id}: it is not as expected (found: {found:?})")]
     RunConflict { id: Uuid, found: Option<RunState> },

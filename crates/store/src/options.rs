@@ -19,6 +19,9 @@ pub struct Options {
 }
 
 impl Options {
+    pub const READERS_MAX: usize = 16;
+    pub const CHANGES_MAX: usize = 1 << 20;
+
     pub fn new(path: impl Into<PathBuf>, keyring: Keyring) -> Self {
         Self { path: path.into(), keyring, readers: 2, queue: 1_024, changes: 4_096 }
     }

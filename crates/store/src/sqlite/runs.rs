@@ -1,0 +1,146 @@
+//! Run records.
+
+use rusqlite::{Connection, OptionalExtension, Row, named_params};
+use uuid::Uuid;
+
+use super::{
+    columns::{Params, column, damaged, scoped, time, time_or_null, uuid},
+    group::ApplyError,
+};
+use crate::{CommitError, ReadError, RunFilter, RunRecord, RunState, scope::Only};
+
+const TABLE: &str = "run";
+const SELECT: &str =
+    "SELECT id, organization, function, state, created, finished, body FROM run WHERE";
+
+pub(crate) fn run(
+    connection: &Connection,
+    only: Only,
+    id: Uuid,
+) -> Result<Option<RunRecord>, ReadError> {
+    let sql = format!("{SELECT} id = :id {{scope}}");
+    Ok(scoped(connection, only, &sql, &[(":id", id.as_bytes())], decode)?.pop())
+}
+
+pub(crate) fn runs(
+    connection: &Connection,
+    only: Only,
+    filter: &RunFilter,
+) -> Result<Vec<RunRecord>, ReadError> {
+    let limit = filter.rows();
+    let before = filter.after.unwrap_or(Uuid::max());
+    let function = filter.function.map(Uuid::into_bytes);
+    let since = filter.since.map(|at| at.as_microsecond());
+    let mut sql = format!("{SELECT} id < :before");
+    let mut params: Vec<(&str, &dyn rusqlite::ToSql)> =
+        vec![(":before", before.as_bytes()), (":limit", &limit)];
+    if let Some(function) = &function {
+        sql.push_str(" AND function = :function");
+        params.push((":function", function));
+    }
+    if let Some(since) = &since {
+        sql.push_str(" AND created >= :since");
+        params.push((":since", since));
+    }
+    sql.push_str(" {scope} ORDER BY id DESC LIMIT :limit");
+    scoped(connection, only, &sql, &params, decode)
+}
+
+pub(crate) fn unfinished(connection: &Connection) -> Result<Vec<RunRecord>, ReadError> {
+    let sql = format!("{SELECT} state <> 'done' {{scope}} ORDER BY id");
+    let params: Params<'_> = &[];
+    scoped(connection, None, &sql, params, decode)
+}
+
+fn decode(row: &Row<'_>) -> Result<RunRecord, ReadError> {
+    let state: String = column(row, TABLE, "state")?;
+    Ok(RunRecord {
+        id: uuid(row, TABLE, "id")?,
+        organization: uuid(row, TABLE, "organization")?.into(),
+        function: uuid(row, TABLE, "function")?,
+        state: RunState::parse(&state).ok_or_else(|| damaged(TABLE, "state", "it is unknown"))?,
+        created: time(row, TABLE, "created")?,
+        finished: time_or_null(row, TABLE, "finished")?,
+        body: column(row, TABLE, "body")?,
+    })
+}
+
+pub(super) fn insert(connection: &Connection, run: &RunRecord) -> Result<(), ApplyError> {
+    if write(connection, run, "DO NOTHING")? == 1 {
+        return Ok(());
+    }
+    Err(conflict(connection, run.id)?)
+}
+
+pub(super) fn record(connection: &Connection, run: &RunRecord) -> Result<(), ApplyError> {
+    let replace = "(id) DO UPDATE SET state = excluded.state, finished = excluded.finished, \
+                   body = excluded.body WHERE organization = excluded.organization";
+    write(connection, run, replace)?;
+    Ok(())
+}
+
+pub(super) fn update(
+    connection: &Connection,
+    run: &RunRecord,
+    expect: RunState,
+) -> Result<(), ApplyError> {
+    let mut update = connection.prepare_cached(
+        "UPDATE run SET state = :state, finished = :finished, body = :body \
+         WHERE id = :id AND organization = :organization AND state = :expect",
+    )?;
+    let updated = update.execute(named_params! {
+        ":state": run.state.as_str(),
+        ":finished": run.finished.map(|at| at.as_microsecond()),
+        ":body": run.body,
+        ":id": run.id.as_bytes(),
+        ":organization": run.organization.uuid().as_bytes(),
+        ":expect": expect.as_str(),
+    })?;
+    if updated == 1 {
+        return Ok(());
+    }
+    Err(conflict(connection, run.id)?)
+}
+
+/// Deletes up to `limit` runs that are done and older than `before`, or not among the newest `keep` of
+/// their function. Returns how many.
+pub(super) fn prune(
+    connection: &Connection,
+    before: jiff::Timestamp,
+    keep: u32,
+    limit: usize,
+) -> Result<usize, ApplyError> {
+    let mut delete = connection.prepare_cached(
+        "DELETE FROM run WHERE id IN (SELECT id FROM (SELECT id, state, created, row_number() \
+         OVER (PARTITION BY function ORDER BY id DESC) AS place FROM run) \
+         WHERE state = 'done' AND (created < :before OR place > :keep) LIMIT :limit)",
+    )?;
+    Ok(delete.execute(named_params! {
+        ":before": before.as_microsecond(),
+        ":keep": keep,
+        ":limit": i64::try_from(limit).unwrap_or(i64::MAX),
+    })?)
+}
+
+fn write(connection: &Connection, run: &RunRecord, conflict: &str) -> rusqlite::Result<usize> {
+    let mut insert = connection.prepare_cached(&format!(
+        "INSERT INTO run (id, organization, function, state, created, finished, body) VALUES \
+         (:id, :organization, :function, :state, :created, :finished, :body) ON CONFLICT {conflict}"
+    ))?;
+    insert.execute(named_params! {
+        ":id": run.id.as_bytes(),
+        ":organization": run.organization.uuid().as_bytes(),
+        ":function": run.function.as_bytes(),
+        ":state": run.state.as_str(),
+        ":created": run.created.as_microsecond(),
+        ":finished": run.finished.map(|at| at.as_microsecond()),
+        ":body": run.body,
+    })
+}
+
+fn conflict(connection: &Connection, id: Uuid) -> rusqlite::Result<ApplyError> {
+    let mut select = connection.prepare_cached("SELECT state FROM run WHERE id = ?1")?;
+    let state: Option<String> = select.query_row((id.as_bytes(),), |row| row.get(0)).optional()?;
+    let found = state.as_deref().and_then(RunState::parse);
+    Ok(CommitError::RunConflict { id, found }.into())
+}

@@ -1,0 +1,162 @@
+//! A full disk (decision 42), on a real file system of 16 MiB: writes are refused and say why, reads go
+//! on, and writes work again when there is space, without a restart.
+
+use std::{fs, path::Path, process::Command};
+
+use dispatch_store::{Batch, CommitError, OrgScope, RunState, SealedKey, Store};
+use tokio::task::JoinSet;
+use zeroize::Zeroizing;
+
+use crate::harness::{Harness, Probe, database, eventually, open};
+
+const DIRECTORY: &str = "DISPATCH_STORE_FULL_DIRECTORY";
+
+#[test]
+fn a_full_disk_refuses_writes_until_there_is_space() {
+    let root = rustix::process::geteuid().is_root();
+    let mut namespace = vec!["--mount", "--propagation", "private"];
+    if !root {
+        namespace.extend(["--user", "--map-root-user"]);
+    }
+    let directory = tempfile::tempdir().unwrap();
+    let mount = r#"mount -t tmpfs -o size=16m,mode=0700 tmpfs "$1""#;
+    let run = |script: &str| {
+        Command::new("unshare")
+            .args(&namespace)
+            .args(["sh", "-c", script, "sh"])
+            .arg(directory.path())
+            .arg(std::env::current_exe().unwrap())
+            .env(DIRECTORY, directory.path())
+            .output()
+    };
+    match run(mount) {
+        Ok(tried) if tried.status.success() => {}
+        tried => {
+            println!("skipped: a tmpfs in a mount namespace cannot be made here: {tried:?}");
+            return;
+        }
+    }
+    let script = format!(r#"{mount} && exec "$2" --exact disk_full::child --nocapture"#);
+    let done = run(&script).unwrap();
+    let text = String::from_utf8_lossy(&done.stdout) + String::from_utf8_lossy(&done.stderr);
+    assert!(done.status.success() && text.contains("1 passed"), "{text}");
+}
+
+/// Not a test by itself: it runs on the small file system that the one above has made.
+#[tokio::test]
+async fn child() {
+    let Some(directory) = std::env::var_os(DIRECTORY) else { return };
+    let directory = Path::new(&directory);
+    let ballast = directory.join("ballast");
+    fs::write(&ballast, vec![1; 6 << 20]).unwrap();
+    let h = Harness::sqlite().await;
+    let org = h.organization(1);
+    let (store, system) = open(directory).await;
+    let first = h.probe(&org, "first");
+    let key = SealedKey { owner: h.id(), version: 1 };
+    let batch = Batch::system("test").create(&first, &[], &[]);
+    let batch = batch.seal(org.organization(), key, Zeroizing::new(b"hunter2".to_vec()));
+    store.commit(batch).await.unwrap();
+
+    big_ones_fail_alone(&h, &store, &org).await;
+    let stored = fill(&h, &store, &org).await;
+
+    // Everything that writes says what is full.
+    let mut changed = first.clone();
+    changed.spec.wish = "x".repeat(200_000);
+    let mut run = h.run(&org, h.id(), RunState::Waiting);
+    run.body = "x".repeat(200_000);
+    let bytes = Zeroizing::new(vec![1; 200_000]);
+    let other = SealedKey { owner: h.id(), version: 1 };
+    let mut blob = Batch::system("test");
+    blob.put_blob(vec![9; 200_000]);
+    for batch in [
+        Batch::system("test").update_spec(&changed, &[], &[]),
+        Batch::system("test").insert_run(&run),
+        Batch::system("test").seal(org.organization(), other, bytes),
+        blob,
+    ] {
+        assert_full(store.commit(batch).await, directory);
+    }
+
+    // Reads go on, and show nothing of what was refused.
+    for _ in 0..3 {
+        let listed = store.list::<Probe>(&org).await.unwrap();
+        assert_eq!(listed.len(), stored);
+        assert_eq!(store.sealed(&org, key).await.unwrap().unwrap().as_slice(), b"hunter2");
+        assert!(store.sealed(&org, other).await.unwrap().is_none());
+    }
+    // The record of a blocking run waits for better times.
+    run.id = h.id();
+    store.record_run(run.clone());
+
+    fs::remove_file(&ballast).unwrap();
+    store.commit(Batch::system("test").update_spec(&changed, &[], &[])).await.unwrap();
+    eventually(|| async {
+        match store.run(&*system, run.id).await.unwrap() {
+            Some(_) => Ok(()),
+            None => Err(format!("the recorded run is not stored: {:?}", store.counters())),
+        }
+    })
+    .await;
+    assert_eq!(store.counters().dropped_runs, 0);
+    store.close().await;
+    let (store, _system) = open(directory).await;
+    assert_eq!(store.list::<Probe>(&org).await.unwrap().len(), stored);
+    store.close().await;
+    h.finish().await;
+}
+
+/// A batch that does not fit, committed together with small ones that do, fails alone.
+async fn big_ones_fail_alone(h: &Harness, store: &Store, org: &OrgScope) {
+    let mut commits = JoinSet::new();
+    for n in 0..20 {
+        let object = h.probe(org, &format!("small-{n}"));
+        let mut batch = Batch::system("test").create(&object, &[], &[]);
+        let big = n == 10;
+        if big {
+            batch.put_blob(vec![7; 12 << 20]);
+        }
+        let store = store.clone();
+        commits.spawn(async move { (big, store.commit(batch).await) });
+    }
+    while let Some(done) = commits.join_next().await {
+        let (big, result) = done.unwrap();
+        match result {
+            Ok(_) => assert!(!big),
+            Err(CommitError::DiskFull { .. }) => assert!(big, "a small one failed"),
+            Err(other) => panic!("{other:?}"),
+        }
+    }
+}
+
+/// Commits until even small writes are refused. Returns how many objects there are.
+async fn fill(h: &Harness, store: &Store, org: &OrgScope) -> usize {
+    let mut names = 0;
+    for size in [500_000, 50_000, 3_000, 10, 10, 10] {
+        loop {
+            names += 1;
+            let mut object = h.probe(org, &format!("n{names}"));
+            object.spec.wish = "x".repeat(size);
+            match store.commit(Batch::system("test").create(&object, &[], &[])).await {
+                Ok(_) => {}
+                Err(error) => {
+                    assert!(matches!(error, CommitError::DiskFull { .. }), "{error:?}");
+                    break;
+                }
+            }
+        }
+    }
+    store.list::<Probe>(org).await.unwrap().len()
+}
+
+fn assert_full(result: Result<dispatch_store::Receipt, CommitError>, directory: &Path) {
+    match result {
+        Err(error @ CommitError::DiskFull { .. }) => {
+            let text = error.to_string();
+            let path = database(directory);
+            assert!(text.contains(path.to_str().unwrap()) && text.contains("no space"), "{text}");
+        }
+        other => panic!("{other:?}"),
+    }
+}
