@@ -5,4 +5,6 @@
 //! The accept loop in [`listener`] is used by the control plane too.
 
 pub mod listener;
+pub mod route;
+pub mod table;
 pub mod tls;
