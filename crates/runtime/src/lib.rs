@@ -4,5 +4,7 @@
 
 pub mod frame;
 pub mod logs;
+pub mod pool;
+pub mod revision;
 pub mod spawn;
 pub mod worker;

@@ -12,7 +12,7 @@ use super::watch::watch;
 use super::{Ambient, Shared, Worker, how};
 use crate::frame::{Failure, FrameError, Hello, Load, PROTOCOL_VERSION, WorkerFrame, load_frame};
 use crate::logs::{FunctionLog, LogTap, Stream};
-use crate::spawn::{Endpoint, Exit, Spawn, SpawnError, WorkerSpec};
+use crate::spawn::{Confinement, Endpoint, Exit, Process, Spawn, SpawnError, WorkerSpec};
 
 /// How long the server waits to learn how a process ended once its channel is closed.
 const EXIT_WAIT: Duration = Duration::from_secs(2);
@@ -118,6 +118,16 @@ impl Interpreter {
     #[must_use]
     pub fn hello(&self) -> &Hello {
         &self.hello
+    }
+
+    #[must_use]
+    pub fn process(&self) -> &Process {
+        self.worker.process()
+    }
+
+    #[must_use]
+    pub fn confinement(&self) -> &Confinement {
+        self.worker.confinement()
     }
 
     /// Loads a function. Dropping the future kills the process, an error ends it.

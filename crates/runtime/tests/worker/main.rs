@@ -3,4 +3,8 @@
 #[cfg(test)]
 mod one_worker;
 #[cfg(test)]
+mod pools;
+#[cfg(test)]
+mod pools_change;
+#[cfg(test)]
 mod support;

@@ -7,9 +7,11 @@ use std::time::{Duration, SystemTime};
 use bytes::Bytes;
 use dispatch_runtime::frame::{Failure, Load};
 use dispatch_runtime::logs::{FunctionLog, Logs};
-use dispatch_runtime::spawn::{DirectSpawner, RootSpec, WorkerSpec};
+use dispatch_runtime::pool::{Answer, Call, CallError, Phase, Pools, Settings};
+use dispatch_runtime::revision::{BindingVersion, Revision, RevisionSpec, python3_argv};
+use dispatch_runtime::spawn::{DirectSpawner, Limits, NetworkSpec, RootSpec, WorkerSpec};
 use dispatch_runtime::worker::{
-    Ambient, CallInput, Finished, Interpreter, PYTHON3_WORKER, Start, StartError, Worker,
+    Ambient, CallInput, Finished, Interpreter, Start, StartError, Worker,
 };
 use tempfile::TempDir;
 use uuid::Uuid;
@@ -29,10 +31,6 @@ pub(crate) fn unix_ms() -> u64 {
 }
 
 pub(crate) const AMBIENT: Ambient = Ambient { unix_ms, random };
-
-pub(crate) fn python(code: &str) -> Vec<String> {
-    ["/usr/bin/python3", "-I", "-S", "-B", "-X", "utf8", "-c", code].map(str::to_owned).to_vec()
-}
 
 /// A directory with the files of a function.
 pub(crate) fn source(files: &[(&str, &str)]) -> TempDir {
@@ -62,7 +60,8 @@ pub(crate) async fn start(files: &[(&str, &str)], handler: &str) -> Result<Runni
         on_exit: Box::new(|_| ()),
     };
     let id = Uuid::from_u64_pair(random(), random());
-    let spec = WorkerSpec::new(id, Uuid::nil(), python(PYTHON3_WORKER), RootSpec::default());
+    let spec =
+        WorkerSpec::new(id, Uuid::nil(), python3_argv("/usr/bin/python3"), RootSpec::default());
     let interpreter = Interpreter::start(start, spec).await?;
     assert_eq!(interpreter.hello().language, "python3");
     let load = Load {
@@ -115,4 +114,117 @@ impl Running {
         }
         panic!("the function's log was at last {last:?}");
     }
+}
+
+pub(crate) const FUNCTION: Uuid = Uuid::from_u128(7);
+
+/// Pools on plain children, one function, and the sources of its revisions.
+pub(crate) struct Stage {
+    pub(crate) pools: Pools,
+    sources: Vec<TempDir>,
+}
+
+impl Stage {
+    pub(crate) fn new(settings: Settings) -> Self {
+        let pools = Pools::new(Arc::new(DirectSpawner), None, AMBIENT, settings);
+        Self { pools, sources: Vec::new() }
+    }
+
+    /// With a function whose one file this is.
+    pub(crate) fn with(settings: Settings, text: &str) -> Self {
+        let mut stage = Self::new(settings);
+        let revision = stage.revision(text);
+        stage.pools.set(FUNCTION, revision);
+        stage
+    }
+
+    pub(crate) fn revision(&mut self, text: &str) -> Arc<Revision> {
+        self.revision_bound(text, Vec::new())
+    }
+
+    pub(crate) fn revision_bound(
+        &mut self,
+        text: &str,
+        bindings: Vec<BindingVersion>,
+    ) -> Arc<Revision> {
+        let source = source(&[("hello.py", text)]);
+        let code = source.path().to_str().unwrap().to_owned();
+        self.sources.push(source);
+        Arc::new(Revision::new(RevisionSpec {
+            organization: Uuid::nil(),
+            argv: python3_argv("/usr/bin/python3"),
+            environment: Vec::new(),
+            root: RootSpec::default(),
+            load: Load {
+                handler: "hello.handle".to_owned(),
+                code: code.clone(),
+                dependencies: Vec::new(),
+            },
+            code_digest: code,
+            base_digest: "python3".to_owned(),
+            dependency_digests: Vec::new(),
+            bindings,
+            limits: Limits::default(),
+            network: NetworkSpec::None,
+        }))
+    }
+
+    pub(crate) async fn call(&self, payload: &str) -> Result<Answer, CallError> {
+        self.pools.call(FUNCTION, &call(payload)).await
+    }
+
+    /// The text that the function returned.
+    pub(crate) async fn text(&self, payload: &str) -> String {
+        text(self.call(payload).await)
+    }
+
+    pub(crate) fn alive(&self) -> usize {
+        self.pools.workers_with(|_| true).len()
+    }
+
+    /// Waits until the number of living workers is as expected.
+    pub(crate) async fn until_alive(&self, expect: usize) {
+        until(|| if self.alive() == expect { Ok(()) } else { Err(self.alive()) }).await;
+    }
+
+    /// Waits until so many workers are at a call.
+    pub(crate) async fn until_busy(&self, expect: usize) {
+        let busy = || self.pools.workers_with(|worker| worker.phase == Phase::Busy).len();
+        until(|| if busy() == expect { Ok(()) } else { Err(busy()) }).await;
+    }
+
+    /// Ends with no process left.
+    pub(crate) async fn finish(self) {
+        self.pools.close(Duration::from_secs(20)).await;
+        assert_eq!(self.alive(), 0, "workers are left over");
+    }
+}
+
+pub(crate) fn call(payload: &str) -> Call {
+    Call {
+        id: Uuid::from_u128(1),
+        timeout: Duration::from_secs(60),
+        context: Bytes::from_static(br#"{"secrets":{}}"#),
+        payload: Bytes::copy_from_slice(payload.as_bytes()),
+        bindings: Arc::default(),
+        endpoints: Arc::default(),
+    }
+}
+
+pub(crate) fn text(answer: Result<Answer, CallError>) -> String {
+    let answer = answer.map_err(|error| error.to_string()).unwrap();
+    String::from_utf8(answer.result.unwrap().to_vec()).unwrap()
+}
+
+/// Asks until the answer is good; fails with the last bad one.
+pub(crate) async fn until<E: std::fmt::Debug>(ask: impl Fn() -> Result<(), E>) {
+    let mut last = None;
+    for _ in 0..4000 {
+        match ask() {
+            Ok(()) => return,
+            Err(error) => last = Some(error),
+        }
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    panic!("waited in vain, at last for {last:?}");
 }

@@ -1,0 +1,280 @@
+//! Which worker gets which call: one pool per function, all of them behind one handle.
+//!
+//! A warm call takes a worker off the pool's list, writes and reads its frames in the caller's own
+//! task and puts the worker back. Nothing here knows a store or HTTP: the server says which
+//! revision a function has, and gives each call its context.
+
+mod counters;
+mod error;
+mod function;
+mod idle;
+mod inspect;
+mod lease;
+mod pace;
+mod retire;
+mod start;
+mod state;
+
+use std::collections::HashMap;
+use std::os::fd::OwnedFd;
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
+
+use bytes::Bytes;
+use tokio::runtime::Handle;
+use tokio::sync::Semaphore;
+use uuid::Uuid;
+
+use crate::frame::Failure;
+use crate::logs::{LogLine, Logs};
+use crate::revision::{BindingVersion, Revision, RevisionId};
+use crate::spawn::{Endpoint, Spawn};
+use crate::worker::{Ambient, CallInput};
+use function::Pool;
+
+pub use counters::Counts;
+pub use error::{CallError, ReplaceError};
+pub use state::{Phase, WorkerInfo};
+
+use counters::Counters;
+
+/// The bounds of all pools.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// Workers of one function that take calls. Those of older revisions, on their way out, come
+    /// on top.
+    pub max_workers: usize,
+    /// Calls of one function that wait for a worker; the next one is refused.
+    pub max_waiting: usize,
+    /// The longest that a call waits for a worker.
+    pub max_wait: Duration,
+    /// How long a worker without calls is kept.
+    pub keep_alive: Duration,
+    /// From the start of a process to its function being loaded.
+    pub start_timeout: Duration,
+    /// Between asking a worker to end and SIGKILL.
+    pub grace: Duration,
+    /// Interpreters that start at one time, over all functions (decision 45: cores − 1).
+    pub parallel_starts: usize,
+    /// Failed starts and crashes in a row, without a call that succeeds, before starts are delayed.
+    pub free_failures: u32,
+    /// The first delay; each further failure doubles it.
+    pub first_backoff: Duration,
+    pub max_backoff: Duration,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        Self {
+            max_workers: 4,
+            max_waiting: 100,
+            max_wait: Duration::from_secs(60),
+            keep_alive: Duration::from_secs(300),
+            start_timeout: Duration::from_secs(60),
+            grace: Duration::from_secs(2),
+            parallel_starts: cores.saturating_sub(1).max(1),
+            free_failures: 3,
+            first_backoff: Duration::from_millis(200),
+            max_backoff: Duration::from_secs(30),
+        }
+    }
+}
+
+/// Whoever connects a worker's listeners with the world. What it returns is dropped when the
+/// worker has ended.
+pub trait Relay: Send + Sync + std::fmt::Debug {
+    fn relay(
+        &self,
+        worker: Uuid,
+        organization: Uuid,
+        listeners: Vec<(Endpoint, OwnedFd)>,
+    ) -> Box<dyn std::any::Any + Send>;
+}
+
+/// One call of a function. Cloning copies no payload.
+#[derive(Debug, Clone)]
+pub struct Call {
+    /// The run's id.
+    pub id: Uuid,
+    /// How long the function may take, once it has a worker.
+    pub timeout: Duration,
+    /// A JSON object: what the function reads as its context, credentials included.
+    pub context: Bytes,
+    /// One JSON value, already checked to be one; or nothing.
+    pub payload: Bytes,
+    /// Whose credentials the context carries, in which version.
+    pub bindings: Arc<[BindingVersion]>,
+    /// What the function must be able to reach for this call, if more than its revision says.
+    pub endpoints: Arc<[Endpoint]>,
+}
+
+/// What became of a call that reached its function.
+#[derive(Debug)]
+pub struct Answer {
+    /// The JSON text that the function returned, or how it failed.
+    pub result: Result<Bytes, Failure>,
+    pub logs: Logs,
+    /// The revision that executed it.
+    pub revision: RevisionId,
+    /// Whether the call waited for a worker to start.
+    pub cold: bool,
+    /// From the first byte sent to the last one read.
+    pub duration: Duration,
+}
+
+/// All pools. Clones are handles to the same ones; dropping the last ends all workers.
+#[derive(Debug, Clone)]
+pub struct Pools {
+    inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+pub(crate) struct Inner {
+    spawner: Arc<dyn Spawn>,
+    relay: Option<Arc<dyn Relay>>,
+    ambient: Ambient,
+    settings: Settings,
+    runtime: Handle,
+    starts: Arc<Semaphore>,
+    counters: Counters,
+    functions: RwLock<HashMap<Uuid, Arc<Pool>>>,
+    /// Of each binding that was rotated: older versions are refused.
+    oldest: RwLock<HashMap<Uuid, u64>>,
+}
+
+impl Pools {
+    /// Must be called inside a tokio runtime, which then runs the pools' tasks.
+    #[must_use]
+    pub fn new(
+        spawner: Arc<dyn Spawn>,
+        relay: Option<Arc<dyn Relay>>,
+        ambient: Ambient,
+        settings: Settings,
+    ) -> Self {
+        let inner = Inner {
+            spawner,
+            relay,
+            ambient,
+            runtime: Handle::current(),
+            starts: Arc::new(Semaphore::new(settings.parallel_starts.max(1))),
+            settings,
+            counters: Counters::default(),
+            functions: RwLock::default(),
+            oldest: RwLock::default(),
+        };
+        Self { inner: Arc::new(inner) }
+    }
+
+    /// Calls a function and waits for its end. Dropping the future leaves the call to go on and
+    /// the worker to its pool.
+    pub async fn call(&self, function: Uuid, call: &Call) -> Result<Answer, CallError> {
+        let pool = self.inner.pool(function).ok_or(CallError::NotFound)?;
+        let mut cold = false;
+        for _ in 0..=self.inner.settings.max_workers {
+            let lease = pool.lease(call, &mut cold).await?;
+            if let Some(answer) = lease.call(call, cold).await? {
+                return Ok(answer);
+            }
+        }
+        Err(CallError::Unstable)
+    }
+
+    /// New calls go to this revision from now on. Workers of older ones finish their calls and end.
+    /// Calls that wait are served by the new one. The same revision again changes nothing.
+    pub fn set(&self, function: Uuid, revision: Arc<Revision>) {
+        let mut functions = self.inner.functions.write().unwrap_or_else(PoisonError::into_inner);
+        let pool = functions
+            .entry(function)
+            .or_insert_with(|| Arc::new(Pool::new(function, Arc::downgrade(&self.inner))));
+        pool.set(revision);
+    }
+
+    /// Like [`Pools::set`], but a function with workers gets one of the new revision first, so that
+    /// no call waits for a start; returns when every worker of older revisions has ended.
+    ///
+    /// If the new revision cannot be started, the old one stays. Dropping the future changes nothing.
+    pub async fn replace(
+        &self,
+        function: Uuid,
+        revision: Arc<Revision>,
+    ) -> Result<(), ReplaceError> {
+        let Some(pool) = self.inner.pool(function) else {
+            self.set(function, revision);
+            return Ok(());
+        };
+        pool.replace(revision).await
+    }
+
+    /// Calls that wait are answered [`CallError::NotFound`], as are new ones; running ones finish.
+    pub fn remove(&self, function: Uuid) {
+        if let Some(pool) = self.inner.pool(function) {
+            pool.remove();
+            self.inner.forget(function);
+        }
+    }
+
+    /// The revision that new calls get.
+    #[must_use]
+    pub fn current(&self, function: Uuid) -> Option<Arc<Revision>> {
+        self.inner.pool(function)?.current()
+    }
+
+    /// What a function's workers printed outside of calls, oldest first, and how many lines are
+    /// gone. It starts anew when all workers of a removed function have ended.
+    #[must_use]
+    pub fn function_log(&self, function: Uuid) -> (Vec<LogLine>, u64) {
+        self.inner.pool(function).map(|pool| pool.log.lines()).unwrap_or_default()
+    }
+
+    /// The living workers that `wanted` likes, those included that are starting or ending.
+    pub fn workers_with(&self, wanted: impl Fn(&WorkerInfo) -> bool) -> Vec<WorkerInfo> {
+        let mut found: Vec<WorkerInfo> =
+            self.inner.all().iter().flat_map(|pool| pool.workers()).collect();
+        found.retain(wanted);
+        found
+    }
+
+    /// Figures since the start, and of this moment.
+    #[must_use]
+    pub fn counts(&self) -> Counts {
+        let waiting = self.inner.all().iter().map(|pool| pool.waiting()).sum();
+        self.inner.counters.read(waiting)
+    }
+
+    /// Removes every function, gives running calls `patience` to finish, then kills what is left.
+    /// Returns when no worker is alive.
+    pub async fn close(&self, patience: Duration) {
+        let pools = self.inner.all();
+        for pool in &pools {
+            pool.remove();
+        }
+        let drained = futures::future::join_all(pools.iter().map(|pool| pool.drained(u64::MAX)));
+        if tokio::time::timeout(patience, drained).await.is_err() {
+            for pool in &pools {
+                pool.kill_all();
+                pool.drained(u64::MAX).await;
+            }
+        }
+    }
+}
+
+impl Inner {
+    fn pool(&self, function: Uuid) -> Option<Arc<Pool>> {
+        let functions = self.functions.read().unwrap_or_else(PoisonError::into_inner);
+        functions.get(&function).cloned()
+    }
+
+    fn all(&self) -> Vec<Arc<Pool>> {
+        let functions = self.functions.read().unwrap_or_else(PoisonError::into_inner);
+        functions.values().cloned().collect()
+    }
+
+    /// Takes a removed function's pool off the list once nothing of it is left.
+    fn forget(&self, function: Uuid) {
+        let mut functions = self.functions.write().unwrap_or_else(PoisonError::into_inner);
+        if functions.get(&function).is_some_and(|pool| pool.is_gone()) {
+            functions.remove(&function);
+        }
+    }
+}

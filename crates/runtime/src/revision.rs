@@ -1,0 +1,172 @@
+//! Everything that makes two workers of a function differ, hashed into one number.
+//!
+//! Deploy, rotation, limits and drain are one mechanism: a pool has a revision, and workers of
+//! another one are on their way out. Nothing here is secret: bindings appear by version only.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+use uuid::Uuid;
+
+use crate::frame::Load;
+use crate::spawn::{Limits, NetworkSpec, RootSpec, WorkerSpec};
+
+/// Which credentials of a binding; versions count up from 1 with each rotation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct BindingVersion {
+    pub binding: Uuid,
+    pub version: u64,
+}
+
+/// What a function's workers are made from.
+#[derive(Debug, Clone, Serialize)]
+pub struct RevisionSpec {
+    pub organization: Uuid,
+    /// The worker's program and arguments, as seen inside: [`python3_argv`].
+    pub argv: Vec<String>,
+    pub environment: Vec<(String, String)>,
+    pub root: RootSpec,
+    pub load: Load,
+    /// Of the source archive.
+    pub code_digest: String,
+    /// Of the base image: for `host:`, of interpreter and ABI.
+    pub base_digest: String,
+    /// Of the layers in `load.dependencies`, in their order.
+    pub dependency_digests: Vec<String>,
+    /// The credentials that calls carry.
+    pub bindings: Vec<BindingVersion>,
+    pub limits: Limits,
+    pub network: NetworkSpec,
+}
+
+/// The number of a revision. Equal specs have equal ones.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct RevisionId([u8; 16]);
+
+/// A spec with its number.
+#[derive(Debug)]
+pub struct Revision {
+    id: RevisionId,
+    spec: RevisionSpec,
+}
+
+impl Revision {
+    /// The order of bindings and of endpoints makes no difference.
+    #[must_use]
+    pub fn new(mut spec: RevisionSpec) -> Self {
+        spec.bindings.sort_unstable();
+        if let NetworkSpec::Bound(endpoints) = &mut spec.network {
+            endpoints.sort_unstable_by(|a, b| (&a.host, a.port).cmp(&(&b.host, b.port)));
+            endpoints.dedup();
+        }
+        let text = serde_json::to_vec(&spec).expect("names, numbers and UTF-8 paths only");
+        let hash: [u8; 32] = Sha256::digest(&text).into();
+        let id = RevisionId(*hash.first_chunk().expect("32 bytes begin with 16"));
+        Self { id, spec }
+    }
+
+    #[must_use]
+    pub fn id(&self) -> RevisionId {
+        self.id
+    }
+
+    #[must_use]
+    pub fn spec(&self) -> &RevisionSpec {
+        &self.spec
+    }
+
+    /// What the spawner gets for one worker of this revision.
+    #[must_use]
+    pub fn worker_spec(&self, id: Uuid) -> WorkerSpec {
+        let spec = &self.spec;
+        let mut worker =
+            WorkerSpec::new(id, spec.organization, spec.argv.clone(), spec.root.clone());
+        worker.environment.clone_from(&spec.environment);
+        worker.limits = spec.limits;
+        worker.network = spec.network.clone();
+        worker
+    }
+}
+
+impl fmt::Display for RevisionId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
+impl fmt::Debug for RevisionId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "RevisionId({self})")
+    }
+}
+
+/// The argv of a Python worker. Isolated and without `site`, which would double the start;
+/// no bytecode is written, because layers are read-only.
+#[must_use]
+pub fn python3_argv(interpreter: &str) -> Vec<String> {
+    [interpreter, "-I", "-S", "-B", "-X", "utf8", "-c", crate::worker::PYTHON3_WORKER]
+        .map(str::to_owned)
+        .to_vec()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::spawn::Endpoint;
+
+    fn spec() -> RevisionSpec {
+        RevisionSpec {
+            organization: Uuid::from_u128(1),
+            argv: vec!["/usr/bin/python3".to_owned()],
+            environment: Vec::new(),
+            root: RootSpec::default(),
+            load: Load {
+                handler: "a.b".to_owned(),
+                code: "/function".to_owned(),
+                dependencies: Vec::new(),
+            },
+            code_digest: "c".to_owned(),
+            base_digest: "b".to_owned(),
+            dependency_digests: Vec::new(),
+            bindings: vec![version(1, 1), version(2, 1)],
+            limits: Limits::default(),
+            network: NetworkSpec::Bound(vec![endpoint("a"), endpoint("b")]),
+        }
+    }
+
+    fn version(binding: u128, version: u64) -> BindingVersion {
+        BindingVersion { binding: Uuid::from_u128(binding), version }
+    }
+
+    fn endpoint(host: &str) -> Endpoint {
+        Endpoint { host: host.to_owned(), port: 1 }
+    }
+
+    fn check(what: &str, change: impl FnOnce(&mut RevisionSpec), same: bool) {
+        let mut changed = spec();
+        change(&mut changed);
+        assert_eq!(Revision::new(changed).id() == Revision::new(spec()).id(), same, "{what}");
+    }
+
+    #[test]
+    fn whatever_matters_changes_the_number_and_order_does_not() {
+        check("nothing", |_| (), true);
+        check("order of bindings", |spec| spec.bindings.reverse(), true);
+        check(
+            "order of endpoints",
+            |spec| spec.network = NetworkSpec::Bound(vec![endpoint("b"), endpoint("a")]),
+            true,
+        );
+        check("code", |spec| spec.code_digest.push('x'), false);
+        check("base", |spec| spec.base_digest.push('x'), false);
+        check("handler", |spec| spec.load.handler.push('x'), false);
+        check("dependencies", |spec| spec.dependency_digests.push("d".to_owned()), false);
+        check("credentials", |spec| spec.bindings = vec![version(1, 2), version(2, 1)], false);
+        check("a binding less", |spec| spec.bindings = vec![version(1, 1)], false);
+        check("memory", |spec| spec.limits.memory_bytes += 1, false);
+        check("network", |spec| spec.network = NetworkSpec::None, false);
+        check("environment", |spec| spec.environment.push((String::new(), String::new())), false);
+        check("organization", |spec| spec.organization = Uuid::nil(), false);
+    }
+}

@@ -1,0 +1,314 @@
+//! Changing a function while it is called: deploy, replace, rotation, removal.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
+
+use dispatch_runtime::pool::{Call, CallError, Pools, ReplaceError, Settings};
+use dispatch_runtime::revision::BindingVersion;
+use uuid::Uuid;
+
+use super::support::{FUNCTION, Stage, call, text, until};
+
+const BINDING: Uuid = Uuid::from_u128(77);
+
+fn settings() -> Settings {
+    Settings { start_timeout: Duration::from_secs(120), ..Settings::default() }
+}
+
+fn version(number: u64) -> String {
+    format!("import os\ndef handle(ctx, payload): return [{number}, os.getpid()]\n")
+}
+
+fn number_of(answer: &str) -> u64 {
+    answer.trim_start_matches('[').split(',').next().unwrap().parse().unwrap()
+}
+
+/// Clients that call without a pause until they are stopped; every answer must be right, and
+/// never of an older version than was current before the call began.
+struct Load {
+    stop: Arc<AtomicBool>,
+    least: Arc<AtomicU64>,
+    clients: Vec<tokio::task::JoinHandle<u64>>,
+}
+
+impl Load {
+    fn start(pools: &Pools, clients: usize) -> Self {
+        let (stop, least) = (Arc::<AtomicBool>::default(), Arc::<AtomicU64>::default());
+        let clients = (0..clients).map(|_| {
+            let (pools, stop, least) = (pools.clone(), Arc::clone(&stop), Arc::clone(&least));
+            tokio::spawn(async move {
+                let mut answered = 0;
+                while !stop.load(Ordering::SeqCst) {
+                    let expect = least.load(Ordering::SeqCst);
+                    let answer = text(pools.call(FUNCTION, &call("{}")).await);
+                    assert!(number_of(&answer) >= expect, "{answer} after {expect} was set");
+                    answered += 1;
+                }
+                answered
+            })
+        });
+        let clients = clients.collect();
+        Self { stop, least, clients }
+    }
+
+    async fn stop(self) -> u64 {
+        self.stop.store(true, Ordering::SeqCst);
+        let mut answered = 0;
+        for client in self.clients {
+            answered += client.await.unwrap();
+        }
+        answered
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_deploy_under_load_fails_no_call() {
+    let mut stage = Stage::with(settings(), &version(0));
+    stage.text("{}").await;
+    let load = Load::start(&stage.pools, 6);
+    for number in 1..=5 {
+        let revision = stage.revision(&version(number));
+        stage.pools.set(FUNCTION, revision);
+        load.least.store(number, Ordering::SeqCst);
+        let answer = stage.text("{}").await;
+        assert_eq!(number_of(&answer), number);
+    }
+    assert!(load.stop().await > 5);
+    let current = stage.pools.current(FUNCTION).unwrap().id();
+    until(|| {
+        let older = stage.pools.workers_with(|worker| worker.revision.id() != current).len();
+        if older == 0 { Ok(()) } else { Err(older) }
+    })
+    .await;
+    stage.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_replace_under_load_fails_no_call_and_ends_with_no_older_worker() {
+    let mut stage = Stage::with(settings(), &version(0));
+    stage.text("{}").await;
+    let load = Load::start(&stage.pools, 6);
+    for number in 1..=3 {
+        let revision = stage.revision(&version(number));
+        stage.pools.replace(FUNCTION, Arc::clone(&revision)).await.unwrap();
+        load.least.store(number, Ordering::SeqCst);
+        let older = stage.pools.workers_with(|worker| worker.revision.id() != revision.id());
+        assert!(older.is_empty(), "{older:?}");
+    }
+    assert!(load.stop().await > 3);
+    stage.finish().await;
+}
+
+#[tokio::test]
+async fn a_single_client_notices_no_replace() {
+    let mut stage = Stage::with(settings(), &version(0));
+    stage.text("{}").await;
+    let revision = stage.revision(&version(1));
+    let replaced = AtomicBool::new(false);
+    let client = async {
+        let mut calls = 0;
+        while !replaced.load(Ordering::SeqCst) || calls < 10 {
+            let answer = stage.call("{}").await.unwrap();
+            assert!(!answer.cold, "call {calls} waited for a start");
+            calls += 1;
+            tokio::task::yield_now().await;
+        }
+    };
+    let replace = async {
+        stage.pools.replace(FUNCTION, revision).await.unwrap();
+        replaced.store(true, Ordering::SeqCst);
+    };
+    tokio::join!(client, replace);
+    assert_eq!(number_of(&stage.text("{}").await), 1);
+    stage.finish().await;
+}
+
+#[tokio::test]
+async fn a_replacement_that_cannot_be_started_leaves_the_old_one() {
+    let mut stage = Stage::with(settings(), &version(0));
+    let before = stage.text("{}").await;
+    let broken = stage.revision("import nowhere\n");
+    let refused = stage.pools.replace(FUNCTION, broken).await;
+    let Err(ReplaceError::StartFailed { error }) = refused else { panic!("{refused:?}") };
+    assert!(error.reason().contains("nowhere"), "{}", error.reason());
+    assert_eq!(stage.text("{}").await, before, "the same worker answers");
+    stage.until_alive(1).await;
+    stage.finish().await;
+}
+
+#[tokio::test]
+async fn a_replace_waits_for_the_calls_of_older_workers() {
+    let mut stage = Stage::with(
+        settings(),
+        "import os, time\n\
+         def handle(ctx, payload):\n\
+         \x20   while payload and not os.path.exists(payload): time.sleep(0.005)\n\
+         \x20   return [0]\n",
+    );
+    stage.text("null").await;
+    let dir = tempfile::tempdir().unwrap();
+    let gate = dir.path().join("open");
+    let payload = serde_json::to_string(&gate).unwrap();
+    let revision = stage.revision(&version(1));
+    let long = stage.text(&payload);
+    let replace = stage.pools.replace(FUNCTION, Arc::clone(&revision));
+    let others = async {
+        until(|| {
+            let current = stage.pools.current(FUNCTION).unwrap().id();
+            if current == revision.id() { Ok(()) } else { Err(current) }
+        })
+        .await;
+        assert_eq!(number_of(&stage.text("null").await), 1, "new calls get the new revision");
+        assert_eq!(stage.alive(), 2, "the old worker is at its call");
+        std::fs::write(&gate, "").unwrap();
+    };
+    let (long, replaced, ()) = tokio::join!(long, replace, others);
+    assert_eq!(long, "[0]");
+    replaced.unwrap();
+    assert_eq!(stage.alive(), 1);
+    stage.finish().await;
+}
+
+#[tokio::test]
+async fn a_later_set_overtakes_a_replace() {
+    let mut stage = Stage::with(settings(), &version(0));
+    stage.text("{}").await;
+    let slow = stage.revision(&format!("import time\ntime.sleep(0.5)\n{}", version(1)));
+    let newest = stage.revision(&version(2));
+    let replace = stage.pools.replace(FUNCTION, slow);
+    let set = async {
+        stage.until_alive(2).await;
+        stage.pools.set(FUNCTION, newest);
+    };
+    let (replaced, ()) = tokio::join!(replace, set);
+    assert!(matches!(replaced, Err(ReplaceError::Overtaken)), "{replaced:?}");
+    assert_eq!(number_of(&stage.text("{}").await), 2);
+    stage.until_alive(1).await;
+    stage.finish().await;
+}
+
+#[tokio::test]
+async fn the_same_revision_again_changes_nothing() {
+    let mut stage = Stage::new(settings());
+    let revision = stage.revision(&version(0));
+    stage.pools.set(FUNCTION, Arc::clone(&revision));
+    let before = stage.text("{}").await;
+    stage.pools.set(FUNCTION, Arc::clone(&revision));
+    stage.pools.replace(FUNCTION, revision).await.unwrap();
+    assert_eq!(stage.text("{}").await, before);
+    stage.finish().await;
+}
+
+#[tokio::test]
+async fn a_removed_function_finishes_its_calls_and_answers_no_new_ones() {
+    let stage = Stage::with(
+        Settings { max_workers: 1, ..settings() },
+        "import os, time\n\
+         def handle(ctx, payload):\n\
+         \x20   while payload and not os.path.exists(payload): time.sleep(0.005)\n",
+    );
+    stage.text("null").await;
+    let dir = tempfile::tempdir().unwrap();
+    let gate = dir.path().join("open");
+    let payload = serde_json::to_string(&gate).unwrap();
+    let running = stage.text(&payload);
+    let waiting = async {
+        stage.until_busy(1).await;
+        stage.call("null").await
+    };
+    let remove = async {
+        until(|| {
+            let waiting = stage.pools.counts().waiting;
+            if waiting == 1 { Ok(()) } else { Err(waiting) }
+        })
+        .await;
+        stage.pools.remove(FUNCTION);
+        let refused = stage.call("null").await;
+        assert!(matches!(refused, Err(CallError::NotFound)), "{refused:?}");
+        std::fs::write(&gate, "").unwrap();
+    };
+    let (finished, refused, ()) = tokio::join!(running, waiting, remove);
+    assert_eq!(finished, "null");
+    assert!(matches!(refused, Err(CallError::NotFound)), "{refused:?}");
+    stage.until_alive(0).await;
+    stage.finish().await;
+}
+
+fn carrying(version: u64) -> Call {
+    Call { bindings: Arc::new([BindingVersion { binding: BINDING, version }]), ..call("{}") }
+}
+
+#[tokio::test]
+async fn retiring_ends_every_worker_that_was_given_old_credentials_and_no_other() {
+    let mut stage = Stage::with(settings(), &version(0));
+    let other = Uuid::from_u128(8);
+    let revision = stage.revision(&version(9));
+    stage.pools.set(other, revision);
+    let untouched = text(stage.pools.call(other, &call("{}")).await);
+    let before = text(stage.pools.call(FUNCTION, &carrying(1)).await);
+    stage.pools.retire(BINDING, 2).await;
+    let old = stage.pools.workers_with(|worker| {
+        worker.given.iter().any(|given| given.binding == BINDING && given.version < 2)
+    });
+    assert!(old.is_empty(), "{old:?}");
+    let refused = stage.pools.call(FUNCTION, &carrying(1)).await;
+    let superseded =
+        matches!(refused, Err(CallError::Superseded { binding }) if binding == BINDING);
+    assert!(superseded, "{refused:?}");
+    let answer = stage.pools.call(FUNCTION, &carrying(2)).await.unwrap();
+    assert!(!answer.cold, "its successor was started first");
+    assert_ne!(answer.result.unwrap(), before);
+    assert_eq!(text(stage.pools.call(other, &call("{}")).await), untouched);
+    stage.pools.retire(BINDING, 2).await;
+    stage.pools.forget_binding(BINDING);
+    text(stage.pools.call(FUNCTION, &carrying(1)).await);
+    stage.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn retiring_under_load_fails_no_call_and_leaves_no_old_credentials_in_use() {
+    // The function keeps the first credentials that it sees, as real code keeps its connection.
+    let stage = Stage::with(
+        settings(),
+        "kept = None\n\
+         def handle(ctx, payload):\n\
+         \x20   global kept\n\
+         \x20   kept = kept or payload\n\
+         \x20   return [kept]\n",
+    );
+    let current = Arc::new(AtomicU64::new(1));
+    let withdrawn = Arc::new(AtomicU64::new(0));
+    let stop = Arc::new(AtomicBool::new(false));
+    let clients: Vec<_> = (0..5)
+        .map(|_| {
+            let (pools, current) = (stage.pools.clone(), Arc::clone(&current));
+            let (withdrawn, stop) = (Arc::clone(&withdrawn), Arc::clone(&stop));
+            tokio::spawn(async move {
+                while !stop.load(Ordering::SeqCst) {
+                    let version = current.load(Ordering::SeqCst);
+                    let old = withdrawn.load(Ordering::SeqCst);
+                    let payload = version.to_string().into();
+                    let call = Call { payload, ..carrying(version) };
+                    match pools.call(FUNCTION, &call).await {
+                        Err(CallError::Superseded { .. }) => {}
+                        answer => {
+                            let used = number_of(&text(answer).replace(']', ","));
+                            assert!(used > old, "used {used} after {old} was withdrawn");
+                        }
+                    }
+                }
+            })
+        })
+        .collect();
+    for next in 2..=4 {
+        current.store(next, Ordering::SeqCst);
+        stage.pools.retire(BINDING, next).await;
+        withdrawn.store(next - 1, Ordering::SeqCst);
+    }
+    stop.store(true, Ordering::SeqCst);
+    for client in clients {
+        client.await.unwrap();
+    }
+    stage.finish().await;
+}
