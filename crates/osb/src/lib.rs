@@ -10,6 +10,8 @@
 pub mod broker;
 pub mod catalog;
 pub mod client;
+#[cfg(feature = "fake")]
+pub mod fake;
 mod headers;
 mod json;
 mod text;

@@ -33,3 +33,6 @@ pub use version::{ApiVersion, UnreadableVersion};
 
 /// A JSON object, in the order in which it was written.
 pub type JsonObject = serde_json::Map<String, serde_json::Value>;
+
+#[cfg(test)]
+mod tests;

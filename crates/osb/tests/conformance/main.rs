@@ -1,0 +1,11 @@
+//! Client, toolkit and fake broker against each other, over real connections on the loopback.
+
+#![cfg(test)]
+
+mod common;
+mod lifecycle;
+mod limits;
+mod loss;
+mod policy;
+mod tls;
+mod wire;
