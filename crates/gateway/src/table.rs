@@ -14,7 +14,7 @@ mod trie;
 #[cfg(test)]
 mod tests;
 
-use std::{borrow::Cow, collections::HashMap};
+use std::{borrow::Cow, collections::HashMap, sync::Arc};
 
 use http::Method;
 use percent_encoding::percent_decode_str;
@@ -30,7 +30,7 @@ pub use trie::Want;
 #[derive(Debug, Default)]
 pub struct Table {
     default_organization: Box<str>,
-    routes: Vec<Route>,
+    routes: Vec<Arc<Route>>,
     /// What is served under each organization's name, for any host.
     organizations: HashMap<Box<[u8]>, Trie>,
     /// What the default organization serves at the root, for any host.
@@ -90,7 +90,7 @@ impl Table {
         for route in routes {
             let api = route.id;
             let claims = claim::claims(&route, &table.default_organization);
-            table.routes.push(route);
+            table.routes.push(Arc::new(route));
             let index = table.routes.len() - 1;
             let outcomes = match claims {
                 Ok(claims) => claims.into_iter().map(|claim| table.insert(claim, index)).collect(),
@@ -103,7 +103,7 @@ impl Table {
     }
 
     /// The API that answers a request. `host` may have a port; `path` is the request's, percent-encoded.
-    pub fn find(&self, host: Option<&str>, path: &str, want: Want<'_>) -> Option<&Route> {
+    pub fn find(&self, host: Option<&str>, path: &str, want: Want<'_>) -> Option<&Arc<Route>> {
         let host = host.and_then(|host| self.hosts.get(&*host_key(host)));
         let first = segments(path).next().unwrap_or_default();
         let (host, hostless) = match self.organizations.get_key_value(&*first) {

@@ -1,4 +1,6 @@
 //! The gateway over real loopback connections.
 
+mod calls;
+mod fake;
 mod listener;
 mod platform;

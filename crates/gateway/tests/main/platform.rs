@@ -5,6 +5,7 @@ use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 use arc_swap::ArcSwap;
 use axum::Router;
 use dispatch_gateway::{
+    Gateway,
     listener::{self, Limits, Stopped, TlsConfig},
     tls,
 };
@@ -34,10 +35,22 @@ impl Running {
     }
 
     pub(crate) async fn with(service: Router, limits: Limits, tls: Option<TlsConfig>) -> Self {
+        Self::run(|socket, stop| listener::serve(socket, tls, service, limits, stop)).await
+    }
+
+    pub(crate) async fn gateway(gateway: Gateway, tls: Option<TlsConfig>) -> Self {
+        let limits = Limits::default();
+        Self::run(|socket, stop| listener::serve(socket, tls, gateway, limits, stop)).await
+    }
+
+    async fn run<F>(serve: impl FnOnce(TcpListener, CancellationToken) -> F) -> Self
+    where
+        F: Future<Output = Stopped> + Send + 'static,
+    {
         let socket = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let address = socket.local_addr().expect("it is bound");
         let stop = CancellationToken::new();
-        let task = tokio::spawn(listener::serve(socket, tls, service, limits, stop.clone()));
+        let task = tokio::spawn(serve(socket, stop.clone()));
         Self { address, stop, task: Some(task) }
     }
 
