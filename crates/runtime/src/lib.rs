@@ -6,5 +6,7 @@ pub mod frame;
 pub mod logs;
 pub mod pool;
 pub mod revision;
+pub(crate) mod sandbox;
 pub mod spawn;
+pub mod spawner;
 pub mod worker;

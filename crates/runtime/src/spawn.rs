@@ -18,6 +18,7 @@ use uuid::Uuid;
 pub use confinement::{Confinement, Layer, LayerState};
 pub use direct::DirectSpawner;
 pub use error::SpawnError;
+pub(crate) use process::pss_bytes;
 pub use process::{Control, Exit, Process};
 
 /// Whoever starts worker processes on this machine.
@@ -72,8 +73,8 @@ pub struct RootSpec {
 /// What of this machine a worker sees, always read-only. Made by [`crate::host`].
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct HostBase {
-    /// Files and directories that appear inside under their own path (`/usr`, an interpreter's prefix).
-    pub mounts: Vec<PathBuf>,
+    /// Files and directories: where on the host, where inside (`/usr`, an interpreter's prefix).
+    pub mounts: Vec<(PathBuf, PathBuf)>,
     /// Symbolic links inside: path, target (`/bin` → `usr/bin`).
     pub links: Vec<(PathBuf, PathBuf)>,
 }

@@ -3,6 +3,7 @@
 
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::process::ExitStatusExt;
+use std::path::Path;
 use std::process::{ExitStatus, Stdio};
 use std::sync::Arc;
 
@@ -14,6 +15,7 @@ use tokio::process::{Child, Command};
 use tokio::sync::{Notify, watch};
 use uuid::Uuid;
 
+use super::process::pss_bytes;
 use super::{
     Confinement, Control, Endpoint, Exit, Process, Spawn, SpawnError, Spawned, WorkerSpec,
 };
@@ -144,9 +146,7 @@ impl Control for Direct {
 
     fn memory_bytes(&self) -> Option<u64> {
         let pid = self.pid.filter(|_| self.is_alive())?;
-        let text = std::fs::read_to_string(format!("/proc/{pid}/smaps_rollup")).ok()?;
-        let line = text.lines().find_map(|line| line.strip_prefix("Pss:"))?;
-        line.split_whitespace().next()?.parse::<u64>().ok().map(|kib| kib << 10)
+        pss_bytes(Path::new(&format!("/proc/{pid}/smaps_rollup")))
     }
 
     fn add_endpoints(

@@ -1,6 +1,7 @@
 //! The handle on a worker's process tree. Dropping the last clone kills it.
 
 use std::os::fd::OwnedFd;
+use std::path::Path;
 use std::sync::Arc;
 
 use futures::future::BoxFuture;
@@ -89,4 +90,11 @@ impl Process {
     ) -> Result<Vec<(Endpoint, OwnedFd)>, SpawnError> {
         self.0.0.add_endpoints(endpoints).await
     }
+}
+
+/// The proportional share of one process from its `smaps_rollup`.
+pub(crate) fn pss_bytes(rollup: &Path) -> Option<u64> {
+    let text = std::fs::read_to_string(rollup).ok()?;
+    let line = text.lines().find_map(|line| line.strip_prefix("Pss:"))?;
+    line.split_whitespace().next()?.parse::<u64>().ok().map(|kib| kib << 10)
 }

@@ -1,0 +1,55 @@
+//! What this helper's workers are held by, in words for people.
+
+use crate::sandbox::cgroup::{Cgroups, Controller, Version};
+use crate::spawn::{Confinement, Layer, LayerState};
+
+/// Kernels from 5.14 on count RLIMIT_NPROC per user namespace.
+pub(super) fn counts_per_namespace() -> bool {
+    let name = rustix::system::uname();
+    let release = name.release().to_string_lossy();
+    let mut numbers = release.split(|c: char| !c.is_ascii_digit()).map(str::parse::<u32>);
+    match (numbers.next(), numbers.next()) {
+        (Some(Ok(major)), Some(Ok(minor))) => (major, minor) >= (5, 14),
+        _ => false,
+    }
+}
+
+pub(super) fn report(cgroups: &Cgroups, root: bool, limit_processes: bool) -> Confinement {
+    let on = |how: &str| LayerState::On(how.to_owned());
+    let later = || LayerState::Off("not in this version".to_owned());
+    let identity = if root {
+        on("a host uid of its own")
+    } else {
+        LayerState::Partial("the server's own uid, in a user namespace".to_owned())
+    };
+    let processes = match by_cgroup(cgroups, Controller::Pids) {
+        Ok(state) => state,
+        Err(_) if limit_processes => on("rlimit"),
+        Err(why) => LayerState::Off(format!("{why}, and the kernel is older than 5.14")),
+    };
+    let memory = by_cgroup(cgroups, Controller::Memory)
+        .unwrap_or_else(|why| LayerState::Partial(format!("watched ({why})")));
+    let cpu =
+        by_cgroup(cgroups, Controller::Cpu).unwrap_or_else(|why| LayerState::Off(why.to_owned()));
+    Confinement {
+        layers: vec![
+            (Layer::Namespaces, on("user, mount, pid, ipc, uts, net")),
+            (Layer::FileSystem, on("own root, read-only base, all of /usr")),
+            (Layer::Network, on("own loopback")),
+            (Layer::Identity, identity),
+            (Layer::Capabilities, on("none, no_new_privs")),
+            (Layer::Memory, memory),
+            (Layer::Processes, processes),
+            (Layer::Cpu, cpu),
+            (Layer::Seccomp, later()),
+            (Layer::Landlock, later()),
+        ],
+    }
+}
+
+fn by_cgroup(cgroups: &Cgroups, controller: Controller) -> Result<LayerState, &str> {
+    cgroups.state(controller).map(|version| match version {
+        Version::V1 => LayerState::On("cgroup v1".to_owned()),
+        Version::V2 => LayerState::On("cgroup v2".to_owned()),
+    })
+}
