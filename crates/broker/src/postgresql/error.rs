@@ -32,7 +32,7 @@ pub enum PgError {
     #[error("PostgreSQL refused to {step}: {message} (SQLSTATE {sqlstate})")]
     Statement { step: &'static str, sqlstate: String, message: String },
     /// Sessions that do not end.
-    #[error("{left} sessions did not end within {waited_ms} ms")]
+    #[error("sessions did not end within {waited_ms} ms; {left} are left")]
     Sessions { left: usize, waited_ms: u128 },
     /// An answer of another shape than the statement's.
     #[error("PostgreSQL gave no understandable answer when asked to {step}")]

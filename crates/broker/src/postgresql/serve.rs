@@ -22,7 +22,7 @@ use super::session::Session;
 use crate::books::{Books, BooksError};
 use crate::data::{DataDirectory, DataError};
 use crate::keys::{BrokerKey, KeyError};
-use crate::listen;
+use crate::listen::{self, Bounds};
 use crate::turns::Turns;
 
 /// Between two attempts to reach PostgreSQL at start.
@@ -98,7 +98,8 @@ pub async fn serve(
         .route("/readyz", get(ready))
         .with_state(Arc::new((Arc::clone(&broker), authentication.clone())));
     let routes = router(broker, authentication).merge(ready);
-    listen::serve(listener, routes, shutdown, options.stop).await;
+    let bounds = Bounds { stop: options.stop, ..Bounds::default() };
+    listen::serve(listener, routes, shutdown, bounds).await;
     under_way.close();
     if timeout(options.stop, under_way.wait()).await.is_err() {
         tracing::warn!("stopped with requests under way; sent again, they will be completed");

@@ -153,24 +153,41 @@ impl Session {
 
 /// Counts the points between steps, and ends the operation at one of them if a test says so.
 #[derive(Debug, Clone, Default)]
-pub struct Steps(Option<Arc<AtomicI64>>);
+pub struct Steps(Option<Arc<Trap>>);
+
+#[derive(Debug)]
+struct Trap {
+    left: AtomicI64,
+    exits: bool,
+}
 
 impl Steps {
     /// Lets `points` points pass and fails at every later one, as if the process had been killed.
     #[cfg(any(test, feature = "testing"))]
     pub fn killed_after(points: u32) -> Self {
-        Self(Some(Arc::new(AtomicI64::new(i64::from(points)))))
+        Self(Some(Arc::new(Trap { left: AtomicI64::new(i64::from(points)), exits: false })))
+    }
+
+    /// Lets `points` points pass and ends the process at the next one, with the code 137.
+    #[cfg(any(test, feature = "testing"))]
+    pub fn exits_after(points: u32) -> Self {
+        Self(Some(Arc::new(Trap { left: AtomicI64::new(i64::from(points)), exits: true })))
     }
 
     /// Whether a point has been reached that was not to be passed.
     #[cfg(any(test, feature = "testing"))]
     pub fn was_killed(&self) -> bool {
-        self.0.as_ref().is_some_and(|left| left.load(Ordering::SeqCst) < 0)
+        self.0.as_ref().is_some_and(|trap| trap.left.load(Ordering::SeqCst) < 0)
     }
 
     pub(crate) fn pass(&self) -> Result<(), PgError> {
         match &self.0 {
-            Some(left) if left.fetch_sub(1, Ordering::SeqCst) <= 0 => Err(PgError::Killed),
+            Some(trap) if trap.left.fetch_sub(1, Ordering::SeqCst) <= 0 => {
+                if trap.exits {
+                    std::process::exit(137);
+                }
+                Err(PgError::Killed)
+            }
             _ => Ok(()),
         }
     }

@@ -4,6 +4,8 @@ mod attacks;
 mod concurrency;
 mod crash;
 mod lifecycle;
+mod limits;
+mod process;
 mod readiness;
 mod refusals;
 mod secrecy;

@@ -14,6 +14,8 @@ use tokio::sync::{OnceCell, oneshot};
 use tokio::task::JoinHandle;
 use tokio_postgres::Client;
 
+use crate::process::Process;
+
 /// The cluster of this binary. It ends when the process does: its supervisor sees to that.
 pub(crate) async fn cluster() -> &'static PostgresCluster {
     static CLUSTER: OnceCell<PostgresCluster> = OnceCell::const_new();
@@ -49,6 +51,11 @@ pub(crate) struct Broker {
     http: reqwest::Client,
     stop: Option<oneshot::Sender<()>>,
     task: Option<JoinHandle<Result<(), ServeError>>>,
+    process: Option<Process>,
+}
+
+fn http() -> reqwest::Client {
+    reqwest::Client::builder().timeout(Duration::from_secs(120)).build().expect("a client")
 }
 
 /// What it answered.
@@ -62,10 +69,14 @@ impl Broker {
         let task = tokio::spawn(serve(options, listener, async {
             let _ = stopped.await;
         }));
-        let http =
-            reqwest::Client::builder().timeout(Duration::from_secs(120)).build().expect("a client");
         let url = format!("http://{address}");
-        Self { url, http, stop: Some(stop), task: Some(task) }
+        Self { url, http: http(), stop: Some(stop), task: Some(task), process: None }
+    }
+
+    /// In a process of its own, which exits after that many points.
+    pub(crate) async fn exits_after(data: &Path, points: u32) -> Self {
+        let (process, url) = Process::start(data, points).await;
+        Self { url, http: http(), stop: None, task: None, process: Some(process) }
     }
 
     /// On the shared cluster, with a data directory that is the caller's.
@@ -84,21 +95,40 @@ impl Broker {
     pub(crate) async fn finish(mut self) -> Result<(), ServeError> {
         drop(self.stop.take());
         // Connections that this client keeps open would be waited for.
-        self.http = reqwest::Client::builder().build().expect("a client");
+        self.http = http();
         self.task.take().expect("not finished yet").await.expect("no panic")
     }
 
+    /// Kills the process, if it has not exited by itself; whether it had.
+    pub(crate) fn kill(mut self) -> bool {
+        self.process.take().expect("a process").end()
+    }
+
+    /// Tells it to stop, and goes on.
+    pub(crate) fn stop(&mut self) {
+        drop(self.stop.take());
+    }
+
     pub(crate) async fn send(&self, method: &str, path: &str, body: Option<Value>) -> Answer {
+        self.try_send(method, path, body).await.expect("an answer")
+    }
+
+    pub(crate) async fn try_send(
+        &self,
+        method: &str,
+        path: &str,
+        body: Option<Value>,
+    ) -> Result<Answer, reqwest::Error> {
         let method = method.parse().expect("a method");
         let mut request = self.http.request(method, format!("{}{path}", self.url));
         request = request.header("X-Broker-API-Version", "2.17");
         if let Some(body) = body {
             request = request.json(&body);
         }
-        let response = request.send().await.expect("an answer");
+        let response = request.send().await?;
         let status = response.status().as_u16();
-        let text = response.text().await.expect("a body");
-        (status, serde_json::from_str(&text).unwrap_or(Value::String(text)))
+        let text = response.text().await?;
+        Ok((status, serde_json::from_str(&text).unwrap_or(Value::String(text))))
     }
 
     pub(crate) async fn provision(&self, instance: &str) -> Answer {

@@ -1,0 +1,75 @@
+//! A broker in a process of its own, so that it can die like one: this test binary, run again with
+//! the one test below, which does nothing otherwise.
+
+use std::env;
+use std::fs;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+
+use dispatch_broker::postgresql::{AdminUrlSource, Options, Steps, serve};
+use tokio::net::TcpListener;
+
+use crate::support::{cluster, eventually};
+
+const DATA: &str = "DISPATCH_BROKER_TEST_DATA";
+const POINTS: &str = "DISPATCH_BROKER_TEST_POINTS";
+
+/// A broker that runs until it is ended or exits at its point.
+pub(crate) struct Process(Child);
+
+impl Process {
+    pub(crate) async fn start(data: &Path, points: u32) -> (Self, String) {
+        fs::write(data.join("admin-url"), cluster().await.admin_url()).expect("written");
+        fs::copy(cluster().await.ca_file(), data.join("ca.pem")).expect("copied");
+        let address = data.join("address");
+        let _ = fs::remove_file(&address);
+        let test = "process::a_broker_runs_here_when_another_test_says_so";
+        let child = Command::new(env::current_exe().expect("this binary"))
+            .args(["--exact", test, "--nocapture"])
+            .env(DATA, data)
+            .env(POINTS, points.to_string())
+            .stdout(Stdio::null())
+            .spawn()
+            .expect("started");
+        let mut process = Self(child);
+        let mut url = String::new();
+        eventually(|| {
+            let found = match fs::read_to_string(&address) {
+                Ok(text) if text.ends_with('\n') => {
+                    url = format!("http://{}", text.trim());
+                    Ok(())
+                }
+                _ => Err(format!("no broker: {:?}", process.0.try_wait())),
+            };
+            async { found }
+        })
+        .await;
+        (process, url)
+    }
+
+    /// Ends it; whether it had exited at its point before.
+    pub(crate) fn end(&mut self) -> bool {
+        let _ = self.0.kill();
+        self.0.wait().expect("its end").code() == Some(137)
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        self.end();
+    }
+}
+
+#[tokio::test]
+async fn a_broker_runs_here_when_another_test_says_so() {
+    let Ok(data) = env::var(DATA) else { return };
+    let data = Path::new(&data);
+    let points = env::var(POINTS).expect("points").parse().expect("a number");
+    let mut options = Options::new(data, AdminUrlSource::File(data.join("admin-url")));
+    options.ca_file = Some(data.join("ca.pem"));
+    options.steps = Steps::exits_after(points);
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let address = listener.local_addr().expect("an address");
+    fs::write(data.join("address"), format!("{address}\n")).expect("written");
+    serve(options, listener, std::future::pending()).await.expect("served");
+}
