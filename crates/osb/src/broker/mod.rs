@@ -3,6 +3,37 @@
 //! The toolkit checks version, authentication, sizes and shapes, decodes ids, and turns typed
 //! answers and a typed [`Failure`] into the statuses and codes of the specification. It keeps no
 //! books: what exists, and whether two requests are identical, is the broker's own knowledge.
+//!
+//! ```no_run
+//! use std::sync::Arc;
+//!
+//! use dispatch_osb::broker::{
+//!     Authentication, Broker, Call, Deprovision, Failure, Provision, Provisioned, Removed, router,
+//! };
+//! use dispatch_osb::types::Catalog;
+//!
+//! struct Nothing;
+//!
+//! #[async_trait::async_trait]
+//! impl Broker for Nothing {
+//!     async fn catalog(&self, _: &Call) -> Result<Catalog, Failure> {
+//!         Ok(Catalog::default())
+//!     }
+//!     async fn provision(&self, _: &Call, _: Provision) -> Result<Provisioned, Failure> {
+//!         Err(Failure::bad_request("there is no such plan"))
+//!     }
+//!     async fn deprovision(&self, _: &Call, _: Deprovision) -> Result<Removed, Failure> {
+//!         Err(Failure::gone())
+//!     }
+//! }
+//!
+//! # async fn serve() -> std::io::Result<()> {
+//! let token = "read from a file".to_owned();
+//! let app = router(Arc::new(Nothing), Authentication::Bearer { token });
+//! let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
+//! axum::serve(listener, app).await
+//! # }
+//! ```
 
 mod answer;
 mod authentication;

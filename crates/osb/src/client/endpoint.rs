@@ -28,6 +28,13 @@ impl Endpoint {
             limits: Limits::default(),
         }
     }
+
+    /// Whether credentials, ours and those of bindings, travel without TLS; allowed, but worth a
+    /// warning (OSB-006).
+    pub fn sends_credentials_in_clear(&self) -> bool {
+        let scheme = self.url.trim().split(':').next().unwrap_or_default();
+        scheme.eq_ignore_ascii_case("http") && self.authentication != Authentication::None
+    }
 }
 
 /// How the broker knows us (OSB-004, OSB-005). `Debug` shows no credential.

@@ -11,6 +11,7 @@ use dispatch_osb::fake::{CallKind, FakeBroker, Fault, RawAnswer, Work, ids};
 use dispatch_osb::types::{ApiVersion, BindBody, OriginatingIdentity, ProvisionBody};
 use serde_json::json;
 use tokio::net::TcpListener;
+use tokio::process::Command;
 
 use crate::common::{
     Pair, bind_body, binding_target, client_of, context, object, provision_body, target,
@@ -243,14 +244,53 @@ async fn redirects_are_not_followed() {
     assert_eq!(other.finish().await.requests.len(), 0);
 }
 
-/// The environment's proxies are not used. (The variables are not set here, as the environment is
-/// shared: the client must say so itself, which its setup shows.)
+/// Run by the next test in a process of its own; without its variable there is nothing to do.
+#[tokio::test]
+async fn a_catalogue_is_fetched_from_where_the_environment_says() {
+    if let Ok(url) = std::env::var("DISPATCH_OSB_TEST_URL") {
+        let fetched = client_of(Endpoint::new(url)).catalog(&context(), None).await;
+        assert!(matches!(fetched, CatalogFetched::Fetched { .. }), "{fetched:?}");
+    }
+}
+
+/// A proxy would resolve and connect past the address policy.
+#[tokio::test]
+async fn proxies_of_the_environment_are_not_used() {
+    let (broker, proxy) = (Pair::new().await, Pair::new().await);
+    let mut child = Command::new(std::env::current_exe().expect("it runs"));
+    child.arg("wire::a_catalogue_is_fetched_from_where_the_environment_says").arg("--exact");
+    child.env("DISPATCH_OSB_TEST_URL", broker.broker.url());
+    for name in ["http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"] {
+        child.env(name, proxy.broker.url());
+    }
+    child.env_remove("no_proxy").env_remove("NO_PROXY").kill_on_drop(true);
+    let output = child.output().await.expect("it can be started again");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
+    assert_eq!(broker.finish().await.count(CallKind::Catalog), 1);
+    assert_eq!(proxy.finish().await.requests.len(), 0);
+}
+
 #[tokio::test]
 async fn an_unknown_path_is_not_found() {
     let url = serve(Router::new().fallback(any(|| async { http::StatusCode::NOT_FOUND }))).await;
     let fetched = client_of(Endpoint::new(url)).catalog(&context(), None).await;
     let expect = CatalogFetched::Failed("HTTP 404 with an empty body".to_owned());
     assert_eq!(fetched, expect);
+}
+
+/// OSB-006
+#[test]
+fn credentials_over_plain_http_can_be_warned_of() {
+    let bearer = || Authentication::Bearer { token: "t".to_owned() };
+    for (url, authentication, expect) in [
+        ("http://h", bearer(), true),
+        ("HTTP://h", bearer(), true),
+        ("https://h", bearer(), false),
+        ("http://h", Authentication::None, false),
+    ] {
+        let endpoint = Endpoint { authentication, ..Endpoint::new(url) };
+        assert_eq!(endpoint.sends_credentials_in_clear(), expect, "{endpoint:?}");
+    }
 }
 
 /// OSB-014: nothing of an endpoint's or an answer's secrets is in a debug output.
