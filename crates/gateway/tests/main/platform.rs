@@ -115,7 +115,8 @@ pub(crate) struct Certificate {
 impl Certificate {
     pub(crate) fn make() -> Self {
         let directory = tempfile::tempdir().expect("a temporary directory");
-        let own = tls::load_or_create(directory.path(), &[]).expect("it is made");
+        let own =
+            tls::load_or_create(directory.path(), &["h.example".to_owned()]).expect("it is made");
         Self {
             config: Arc::new(ArcSwap::new(own.config)),
             public: own.certificate,
@@ -129,6 +130,7 @@ impl Certificate {
         let root = reqwest::Certificate::from_pem(&pem).expect("it is PEM");
         reqwest::Client::builder()
             .tls_certs_only([root])
+            .resolve("h.example", ([127, 0, 0, 1], 0).into())
             .no_proxy()
             .timeout(PATIENCE)
             .build()
