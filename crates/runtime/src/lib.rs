@@ -3,7 +3,9 @@
 //! It knows no store, no HTTP and no kinds: the server turns objects into specs and hands them in.
 
 pub mod frame;
+pub mod host;
 pub mod logs;
+pub mod network;
 pub mod pool;
 pub mod revision;
 pub(crate) mod sandbox;

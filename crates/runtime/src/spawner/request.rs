@@ -3,6 +3,7 @@
 use std::path::{Component, Path, PathBuf};
 
 use super::SpawnerConfig;
+use crate::host;
 use crate::sandbox::DEVICES;
 use crate::sandbox::endpoints::{self, MAX_ENDPOINTS};
 use crate::sandbox::tree::{Kind, Source};
@@ -13,22 +14,6 @@ const MAX_VARIABLES: usize = 512;
 const MAX_TEXT_BYTES: usize = 64 << 10;
 const MAX_MOUNTS: usize = 64;
 const MAX_LINKS: usize = 64;
-
-/// What any base may use of this machine, besides the configured roots.
-const BASE_ROOTS: [&str; 12] = [
-    "/usr",
-    "/bin",
-    "/lib",
-    "/lib64",
-    "/sbin",
-    "/etc/alternatives",
-    "/etc/ca-certificates",
-    "/etc/ld.so.cache",
-    "/etc/pki",
-    "/etc/ssl/cert.pem",
-    "/etc/ssl/certs",
-    "/etc/ssl/openssl.cnf",
-];
 
 /// The roots under which paths are taken, as given and without symbolic links.
 #[derive(Debug)]
@@ -51,7 +36,7 @@ impl Roots {
         }
         let mut base = Vec::new();
         let given = config.base_roots.iter().cloned();
-        for root in BASE_ROOTS.iter().map(PathBuf::from).chain(given) {
+        for root in base_roots().map(PathBuf::from).chain(given) {
             if let Ok(real) = root.canonicalize() {
                 too_wide(&real)?;
                 base.push((root, real));
@@ -59,6 +44,11 @@ impl Roots {
         }
         Ok(Self { layers, base, unconfined: config.allow_unconfined_network })
     }
+}
+
+/// What any base may use of this machine, besides the configured roots.
+fn base_roots() -> impl Iterator<Item = &'static str> {
+    std::iter::once("/usr").chain(host::TOP).chain(host::ETC)
 }
 
 /// Directories that hold what no worker may see: never roots themselves.
@@ -90,7 +80,9 @@ pub(super) fn check(spec: &WorkerSpec, roots: &Roots) -> Result<Vec<Source>, Str
         return Err(format!("more than {MAX_MOUNTS} mounts or {MAX_LINKS} links"));
     }
     for (path, target) in &base.links {
-        check_inside(path)?;
+        if path != Path::new(host::LOCALTIME) {
+            check_inside(path)?;
+        }
         let plain = |part| matches!(part, Component::Normal(_) | Component::RootDir);
         if !target.components().all(plain) {
             return Err(format!("link target {}", target.display()));
@@ -99,7 +91,7 @@ pub(super) fn check(spec: &WorkerSpec, roots: &Roots) -> Result<Vec<Source>, Str
     let mut sources: Vec<Source> = DEVICES.iter().map(|name| Source::device(name)).collect();
     for (host, inside) in &base.mounts {
         // The few files of /etc that a base needs are mounted where programs look for them.
-        if BASE_ROOTS.iter().any(|root| root.starts_with("/etc/") && inside.starts_with(root)) {
+        if host::ETC.iter().any(|root| inside.starts_with(root)) {
             plain(inside)?;
         } else {
             check_inside(inside)?;

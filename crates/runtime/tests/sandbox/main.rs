@@ -3,6 +3,10 @@
 #[cfg(test)]
 mod attacks;
 #[cfg(test)]
+mod endpoints;
+#[cfg(test)]
+mod ends;
+#[cfg(test)]
 mod hello;
 #[cfg(test)]
 mod ordinary_user;

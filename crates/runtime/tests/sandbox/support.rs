@@ -3,11 +3,13 @@
 use std::io::Read;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use dispatch_runtime::host::{self, Interpreter};
 use dispatch_runtime::spawn::{
-    DirectSpawner, Exit, HostBase, RootSpec, Spawn, SpawnError, Spawned, WorkerSpec,
+    DirectSpawner, Exit, RootSpec, Spawn, SpawnError, Spawned, WorkerSpec,
 };
 use dispatch_runtime::spawner::{Spawner, SpawnerConfig, start};
 use tempfile::TempDir;
@@ -39,6 +41,12 @@ impl Lab {
         let pid = helper.pid();
         let spawner = Spawner::new(helper).unwrap();
         Self { spawner, helper: pid, instance, directory, next: AtomicU64::new(1) }
+    }
+
+    /// For a helper that was started under another's instance.
+    pub(crate) fn adopt(mut self, instance: Uuid) -> Self {
+        self.instance = instance;
+        self
     }
 
     pub(crate) fn layers(&self) -> PathBuf {
@@ -109,17 +117,9 @@ pub(crate) fn is_root() -> bool {
 }
 
 pub(crate) fn root() -> RootSpec {
-    let link = |path: &str, target: &str| (PathBuf::from(path), PathBuf::from(target));
-    let base = HostBase {
-        mounts: vec![("/usr".into(), "/usr".into())],
-        links: vec![
-            link("/bin", "usr/bin"),
-            link("/sbin", "usr/sbin"),
-            link("/lib", "usr/lib"),
-            link("/lib64", "usr/lib64"),
-        ],
-    };
-    RootSpec { base, layers: Vec::new() }
+    static PYTHON: OnceLock<Interpreter> = OnceLock::new();
+    let python = PYTHON.get_or_init(|| host::python3(None).unwrap());
+    RootSpec { base: python.base(), layers: Vec::new() }
 }
 
 /// Everything that comes out of a descriptor until its end.
