@@ -16,8 +16,8 @@ pub struct InFlight {
     pub begun: Timestamp,
     /// Sealed version that holds the exact body, for verbs that have one (decision 21).
     pub body: Option<u64>,
-    /// A try may have reached the broker before: a conflict can be our own doing.
-    pub sent_before: bool,
+    /// The instance's or binding's id at the broker.
+    pub target: Uuid,
     /// Set once the broker has accepted it and works on it by itself.
     pub accepted: Option<Accepted>,
 }

@@ -15,7 +15,7 @@ use crate::{Id, Kind, Name, organization::Organization};
 pub type Tags = BTreeMap<String, String>;
 
 /// The head of every object.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, PartialEq, Eq)]
 pub struct Meta<K> {
     pub id: Id<K>,
     pub organization: Id<Organization>,
@@ -29,6 +29,29 @@ pub struct Meta<K> {
     /// When somebody asked for it to be deleted. The object stays until that is done.
     pub deleting: Option<Timestamp>,
     pub tags: Tags,
+}
+
+impl<K> Meta<K> {
+    /// The head of an object that is about to be stored for the first time.
+    pub const fn new(
+        id: Id<K>,
+        organization: Id<Organization>,
+        name: Name,
+        now: Timestamp,
+        tags: Tags,
+    ) -> Self {
+        Self {
+            id,
+            organization,
+            name,
+            generation: 1,
+            status_revision: 0,
+            created: now,
+            modified: now,
+            deleting: None,
+            tags,
+        }
+    }
 }
 
 /// A kind, as a type: what its wish and its state look like.
@@ -45,11 +68,24 @@ pub trait Noun: Sized + Send + Sync + 'static {
 pub struct NoStatus {}
 
 /// One object of kind `K`.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub struct Object<K: Noun> {
     pub meta: Meta<K>,
     pub spec: K::Spec,
     pub status: K::Status,
+}
+
+// By hand, because derives would ask the marker `K` to be `Clone`.
+impl<K> Clone for Meta<K> {
+    fn clone(&self) -> Self {
+        Self { name: self.name.clone(), tags: self.tags.clone(), ..*self }
+    }
+}
+
+impl<K: Noun> Clone for Object<K> {
+    fn clone(&self) -> Self {
+        Self { meta: self.meta.clone(), spec: self.spec.clone(), status: self.status.clone() }
+    }
 }
 
 /// A stored form that this program does not understand. It concerns one object only (decision 6).

@@ -23,6 +23,8 @@ pub struct Spec {
     /// Set for a binding: then only that is removed.
     pub binding: Option<Uuid>,
     pub cause: String,
+    /// Objects that may be waiting for this to end.
+    pub waiting: Vec<Uuid>,
 }
 
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]

@@ -7,7 +7,7 @@ use uuid::Uuid;
 
 use crate::{
     Id, Kind, Name, Noun, Object, Phase,
-    broker_operation::{Failure, InFlight, LastOperation, Presence, Retry},
+    broker_operation::{Failure, InFlight, LastOperation, Retry},
     secret::Secret,
     service_instance::ServiceInstance,
     status::Condition,
@@ -32,12 +32,14 @@ pub struct Spec {
 
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Status {
-    pub observed_generation: u64,
     /// The `rotation` that the credentials in use belong to.
     pub rotated: u64,
-    pub presence: Presence,
-    /// The id that the present attempt uses at the broker.
-    pub broker_binding_id: Option<Uuid>,
+    /// The `rotation` that the present attempt is for.
+    pub rotating: u64,
+    /// The id of the present attempt at the broker: something may exist under it.
+    pub attempt: Option<Uuid>,
+    /// Attempts that were begun. The first uses the binding's own id.
+    pub attempts: u32,
     pub wished: Option<Timestamp>,
     pub in_flight: Option<InFlight>,
     pub retry: Retry,
@@ -76,8 +78,6 @@ pub struct Endpoint {
 pub struct Predecessor {
     pub broker_binding_id: Uuid,
     pub version: u64,
-    /// No process has them in hand any more.
-    pub retired: bool,
 }
 
 impl Noun for ServiceBinding {
@@ -106,5 +106,21 @@ pub fn phase(binding: &Object<ServiceBinding>) -> (Phase, Option<String>) {
             (Phase::Initialized, None)
         }
         (None, None) => (Phase::Creating, status.retry.last_error.clone()),
+    }
+}
+
+impl Status {
+    /// An id at the broker that is still to be unbound before nothing is left: the oldest first.
+    pub fn remaining(&self) -> Option<Uuid> {
+        let predecessor = self.predecessor.as_ref().map(|old| old.broker_binding_id);
+        let current = self.credentials.as_ref().map(|credentials| credentials.broker_binding_id);
+        predecessor.or(current).or(self.attempt)
+    }
+
+    /// Forgets an id that does not exist at the broker any more.
+    pub fn forget(&mut self, id: Uuid) {
+        self.predecessor.take_if(|old| old.broker_binding_id == id);
+        self.credentials.take_if(|credentials| credentials.broker_binding_id == id);
+        self.attempt.take_if(|attempt| *attempt == id);
     }
 }

@@ -46,6 +46,8 @@ pub struct Status {
     pub presence: Presence,
     /// The id that the present attempt uses at the broker (decision 21).
     pub broker_instance_id: Option<Uuid>,
+    /// Attempts that were begun under different ids. The first uses the instance's own.
+    pub attempts: u32,
     /// When the first attempt of this wish began; creating is given up some time after.
     pub wished: Option<Timestamp>,
     pub in_flight: Option<InFlight>,

@@ -1,1 +1,24 @@
-//! placeholder
+//! The control plane: features, and the wiring that makes one server of them.
+//!
+//! What is deliberately absent: a second way to write (`store.commit` is the only one), a handler that calls a broker,
+//! and background work outside the controllers.
+
+mod broker_identity;
+mod broker_operation;
+mod brokers;
+pub mod config;
+mod connector;
+mod consumers;
+mod controller;
+mod features;
+mod first_start;
+mod http;
+mod platform;
+mod schema;
+pub mod server;
+mod time;
+
+#[cfg(test)]
+mod testing;
+
+pub use server::{Running, StartError, start};

@@ -1,0 +1,107 @@
+//! The one way out (decision 24): which addresses anything that the server dials for others may have.
+//!
+//! Brokers give URLs, and services give host names; neither may open the control plane, a neighbour on the link, or
+//! the cloud's metadata address by answering with it.
+
+use std::net::{IpAddr, SocketAddr};
+
+use arc_swap::ArcSwap;
+use dispatch_osb::client::AddressPolicy;
+
+/// Refuses link-local, multicast and unspecified addresses and our own listeners, after resolving.
+#[derive(Debug, Default)]
+pub struct Connector {
+    own: ArcSwap<Vec<SocketAddr>>,
+    allow_private: bool,
+}
+
+impl Connector {
+    pub fn new(allow_private: bool) -> Self {
+        Self { own: ArcSwap::default(), allow_private }
+    }
+
+    /// Where this server listens itself, once it does.
+    pub fn set_own(&self, listeners: Vec<SocketAddr>) {
+        self.own.store(std::sync::Arc::new(listeners));
+    }
+
+    /// The error is a fragment for people.
+    pub fn check(&self, address: SocketAddr) -> Result<(), String> {
+        let ip = address.ip().to_canonical();
+        let refused = |what: &str| Err(format!("{what} are not allowed"));
+        if ip.is_unspecified() {
+            return refused("unspecified addresses");
+        }
+        if ip.is_multicast() || ip == IpAddr::from([255, 255, 255, 255]) {
+            return refused("multicast addresses");
+        }
+        if is_link_local(ip) {
+            return refused("link-local addresses");
+        }
+        if !self.allow_private && is_private(ip) {
+            return refused("private addresses");
+        }
+        if self.own.load().iter().any(|own| is_same(*own, ip, address.port())) {
+            return Err("it is an address of this server itself".to_owned());
+        }
+        Ok(())
+    }
+}
+
+impl AddressPolicy for Connector {
+    fn check(&self, address: SocketAddr) -> Result<(), String> {
+        Self::check(self, address)
+    }
+}
+
+/// A listener on all addresses is reached by every one of them; any loopback address may reach one on loopback.
+fn is_same(own: SocketAddr, ip: IpAddr, port: u16) -> bool {
+    let listens = own.ip().to_canonical();
+    own.port() == port
+        && (listens == ip
+            || listens.is_unspecified()
+            || (listens.is_loopback() && ip.is_loopback()))
+}
+
+fn is_link_local(ip: IpAddr) -> bool {
+    match ip {
+        IpAddr::V4(ip) => ip.is_link_local(),
+        IpAddr::V6(ip) => ip.is_unicast_link_local(),
+    }
+}
+
+fn is_private(ip: IpAddr) -> bool {
+    match ip {
+        IpAddr::V4(ip) => ip.is_private(),
+        IpAddr::V6(ip) => ip.is_unique_local(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn our_own_listeners_and_the_link_are_not_to_be_dialled() {
+        let connector = Connector::new(true);
+        connector.set_own(vec!["127.0.0.1:8080".parse().unwrap(), "[::]:8444".parse().unwrap()]);
+        let check = |address: &str, expect: bool| {
+            let found = connector.check(address.parse().unwrap());
+            assert_eq!(found.is_ok(), expect, "{address}: {found:?}");
+        };
+        check("127.0.0.1:5432", true);
+        check("10.1.2.3:443", true);
+        check("192.0.2.1:443", true);
+        check("127.0.0.1:8080", false);
+        check("127.8.8.8:8080", false);
+        check("[::1]:8080", false);
+        check("[::ffff:127.0.0.1]:8080", false);
+        check("192.0.2.1:8444", false);
+        check("169.254.169.254:80", false);
+        check("[fe80::1]:80", false);
+        check("224.0.0.1:80", false);
+        check("255.255.255.255:80", false);
+        check("0.0.0.0:5432", false);
+        assert!(Connector::new(false).check("10.1.2.3:443".parse().unwrap()).is_err());
+    }
+}

@@ -1,0 +1,23 @@
+//! Service brokers: registering one, and keeping its catalogue. Reconciled: reading the catalogue is an outside effect.
+
+mod absorb;
+mod act;
+mod create;
+mod delete;
+mod get;
+mod input;
+mod list;
+mod plan;
+mod refresh;
+mod settle;
+pub mod shape;
+mod update;
+
+pub use act::Controller;
+pub use create::create;
+pub use delete::delete;
+pub use get::get;
+pub use list::list;
+pub use refresh::refresh;
+pub use settle::settling;
+pub use update::update;

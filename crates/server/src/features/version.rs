@@ -1,0 +1,35 @@
+//! Version, health, and the page that `dispatch login` looks at (contract §1.1, §1.2).
+
+use dispatch_api::version::Version;
+use serde_json::json;
+
+use crate::{
+    http::{Answer, ApiError},
+    platform::Platform,
+};
+
+/// `GET /v1/version`.
+pub fn get(_: &Platform) -> Result<Answer, ApiError> {
+    Answer::json(&version())
+}
+
+/// `GET /healthz…`: alive is what it says; what does not work is on the objects that it concerns.
+pub fn health(_: &Platform) -> Result<Answer, ApiError> {
+    Answer::json(&json!({ "version": version() }))
+}
+
+/// `GET /home`.
+pub fn home() -> Result<Answer, ApiError> {
+    Answer::json(&json!({ "message": "Home Page, You have already logged in" }))
+}
+
+fn version() -> Version {
+    Version {
+        version: concat!("v", env!("CARGO_PKG_VERSION")).to_owned(),
+        commit: option_env!("DISPATCH_COMMIT").unwrap_or_default().to_owned(),
+        build_date: option_env!("DISPATCH_BUILD_DATE").unwrap_or_default().to_owned(),
+        go_version: String::new(),
+        compiler: "rustc".to_owned(),
+        platform: format!("{}/{}", std::env::consts::OS, std::env::consts::ARCH),
+    }
+}

@@ -1,0 +1,59 @@
+//! Which handler serves which operation: the server's half of the table of contents.
+
+use dispatch_api::Operation;
+
+use crate::{
+    features::{
+        orphan, secret, service_binding, service_broker, service_class, service_instance, version,
+    },
+    http::{Answer, ApiError, Call},
+    platform::Platform,
+};
+
+/// Operations that need no login.
+pub(super) fn public(platform: &Platform, operation: Operation) -> Result<Answer, ApiError> {
+    match operation {
+        Operation::GetHealth => version::health(platform),
+        _ => version::get(platform),
+    }
+}
+
+pub(super) async fn handle(call: &Call) -> Result<Answer, ApiError> {
+    match call.operation {
+        Operation::GetHealth => version::health(&call.platform),
+        Operation::GetHome => version::home(),
+        Operation::GetVersion => version::get(&call.platform),
+
+        Operation::CreateSecret => secret::create(call).await,
+        Operation::ListSecrets => secret::list(call).await,
+        Operation::GetSecret => secret::get(call).await,
+        Operation::UpdateSecret => secret::update(call).await,
+        Operation::DeleteSecret => secret::delete(call).await,
+
+        Operation::CreateServiceBroker => service_broker::create(call).await,
+        Operation::ListServiceBrokers => service_broker::list(call).await,
+        Operation::GetServiceBroker => service_broker::get(call).await,
+        Operation::UpdateServiceBroker => service_broker::update(call).await,
+        Operation::DeleteServiceBroker => service_broker::delete(call).await,
+        Operation::RefreshServiceBroker => service_broker::refresh(call).await,
+
+        Operation::CreateServiceClass => service_class::create(call).await,
+        Operation::ListServiceClasses => service_class::list(call).await,
+        Operation::GetServiceClass => service_class::get(call).await,
+        Operation::DeleteServiceClass => service_class::delete(call).await,
+
+        Operation::CreateServiceInstance => service_instance::create(call).await,
+        Operation::ListServiceInstances => service_instance::list(call).await,
+        Operation::GetServiceInstance => service_instance::get(call).await,
+        Operation::DeleteServiceInstance => service_instance::delete(call).await,
+        Operation::RetryServiceInstance => service_instance::retry(call).await,
+
+        Operation::CreateServiceBinding => service_binding::create(call).await,
+        Operation::ListServiceBindings => service_binding::list(call).await,
+        Operation::GetServiceBinding => service_binding::get(call).await,
+        Operation::DeleteServiceBinding => service_binding::delete(call).await,
+        Operation::RotateServiceBinding => service_binding::rotate(call).await,
+
+        Operation::ListOrphans => orphan::list(call).await,
+    }
+}

@@ -1,0 +1,233 @@
+//! From a request to a response, the same way for every operation of the table.
+
+use std::sync::Arc;
+
+use axum::{
+    Router,
+    body::Body,
+    extract::State,
+    response::{IntoResponse, Response},
+};
+use bytes::Bytes;
+use dispatch_api::{Action, Method, ORGANIZATION_HEADER, Route, SETTLED_HEADER, routes};
+use dispatch_gateway::listener::Peer;
+use dispatch_model::ErrorCode;
+use http::{HeaderMap, Request};
+use http_body_util::{BodyExt, LengthLimitError, Limited};
+use percent_encoding::percent_decode_str;
+
+use crate::{
+    http::{Answer, ApiError, Call, handlers, wait},
+    platform::Platform,
+};
+
+/// The largest body that is read, in bytes: a function's source is base64 in JSON (decision 36).
+const BODY_BYTES_MAX: usize = 288 << 20;
+
+/// The control plane as a service.
+pub fn router(platform: Arc<Platform>) -> Router {
+    let paths = Arc::new(Paths::from_table());
+    Router::new().fallback(answer).with_state(Edge { platform, paths })
+}
+
+#[derive(Clone)]
+struct Edge {
+    platform: Arc<Platform>,
+    paths: Arc<Paths>,
+}
+
+async fn answer(State(edge): State<Edge>, request: Request<Body>) -> Response {
+    match handle(&edge, request).await {
+        Ok(response) => response,
+        Err(error) => error.into_response(),
+    }
+}
+
+async fn handle(edge: &Edge, request: Request<Body>) -> Result<Response, ApiError> {
+    let (parts, body) = request.into_parts();
+    let (route, path) = edge.paths.find(parts.method.as_str(), parts.uri.path())?;
+    let query = query_pairs(parts.uri.query());
+    if route.action == Action::Public {
+        return Ok(handlers::public(&edge.platform, route.operation)?.into_response(route.success));
+    }
+    let source = parts.extensions.get::<Peer>().map(|peer| peer.address.ip());
+    edge.platform.authenticator.check_host(&parts.headers)?;
+    let actor = edge.platform.authenticator.authenticate(&parts.headers)?;
+    let (scope, organization_name) = organization(edge, &parts.headers).await?;
+    let body = match route.method {
+        Method::Post | Method::Put => read_body(&parts.headers, body).await?,
+        Method::Get | Method::Delete => Bytes::new(),
+    };
+    let call = Call {
+        operation: route.operation,
+        organization: scope.organization(),
+        scope,
+        organization_name,
+        actor,
+        source,
+        request_id: edge.platform.entropy.uuid(),
+        now: edge.platform.clock.now(),
+        path,
+        query,
+        body,
+        platform: Arc::clone(&edge.platform),
+    };
+    let wait = wait::seconds(&call)?;
+    // A task of its own: a caller that goes away stops nothing, and a panic is an error of this request alone.
+    let done = tokio::spawn(async move {
+        let answer = handlers::handle(&call).await?;
+        wait::settle(&call, answer, wait).await
+    });
+    let (answer, settled) = done.await.map_err(|_| {
+        ApiError::new(ErrorCode::Internal, "the request failed; the server's log says why")
+    })??;
+    let mut response = Answer::into_response(answer, route.success);
+    if !settled {
+        let no = http::HeaderValue::from_static("false");
+        response.headers_mut().insert(SETTLED_HEADER, no);
+    }
+    Ok(response)
+}
+
+/// The organization of the request (decision 19a: missing or empty 422/602, unknown 403).
+async fn organization(
+    edge: &Edge,
+    headers: &HeaderMap,
+) -> Result<(dispatch_store::OrgScope, dispatch_model::Name), ApiError> {
+    let text = headers.get(ORGANIZATION_HEADER).and_then(|value| value.to_str().ok());
+    let text = text.filter(|text| !text.is_empty()).ok_or_else(|| {
+        ApiError::new(ErrorCode::Required, format!("{ORGANIZATION_HEADER} in header is required"))
+    })?;
+    let unknown = || {
+        ApiError::new(
+            ErrorCode::Forbidden,
+            format!("organization {text} does not exist, or you may not use it"),
+        )
+    };
+    let name = text.parse().map_err(|_| unknown())?;
+    let scope = edge.platform.organization(&name).await?.ok_or_else(unknown)?;
+    Ok((scope, name))
+}
+
+async fn read_body(headers: &HeaderMap, body: Body) -> Result<Bytes, ApiError> {
+    let is_json = headers.get(http::header::CONTENT_TYPE).is_none_or(|value| {
+        let text = value.to_str().unwrap_or_default();
+        let essence = text.split(';').next().unwrap_or_default().trim();
+        essence.eq_ignore_ascii_case("application/json")
+    });
+    let body = match Limited::new(body, BODY_BYTES_MAX).collect().await {
+        Ok(collected) => collected.to_bytes(),
+        Err(error) if error.is::<LengthLimitError>() => {
+            return Err(ApiError::new(
+                ErrorCode::PayloadTooLarge,
+                format!("the body is larger than {BODY_BYTES_MAX} bytes"),
+            ));
+        }
+        Err(_) => {
+            return Err(ApiError::new(ErrorCode::MalformedBody, "the body ended too early"));
+        }
+    };
+    if !is_json && !body.is_empty() {
+        return Err(ApiError::new(
+            ErrorCode::UnsupportedMediaType,
+            "unsupported media type, only [application/json] are allowed",
+        ));
+    }
+    Ok(body)
+}
+
+fn query_pairs(query: Option<&str>) -> Vec<(String, String)> {
+    url::form_urlencoded::parse(query.unwrap_or_default().as_bytes()).into_owned().collect()
+}
+
+/// The table's paths, matched.
+struct Paths(matchit::Router<Vec<&'static Route>>);
+
+impl Paths {
+    fn from_table() -> Self {
+        let mut by_path: std::collections::BTreeMap<&str, Vec<&'static Route>> =
+            std::collections::BTreeMap::new();
+        for route in routes::all() {
+            by_path.entry(route.path).or_default().push(route);
+        }
+        let mut router = matchit::Router::new();
+        for (path, rows) in by_path {
+            router.insert(path, rows).expect("a test holds that the table's paths do not clash");
+        }
+        Self(router)
+    }
+
+    /// The row for a request, and the decoded parameters of its path. Empty and trailing segments do not count.
+    fn find(&self, method: &str, raw: &str) -> Result<(&'static Route, Vec<String>), ApiError> {
+        let segments: Vec<&str> = raw.split('/').filter(|segment| !segment.is_empty()).collect();
+        let clean = format!("/{}", segments.join("/"));
+        let not_found =
+            || ApiError::new(ErrorCode::NotFound, format!("path {clean} was not found"));
+        let lookup = if clean.starts_with("/healthz") { "/healthz" } else { clean.as_str() };
+        let Ok(found) = self.0.at(lookup) else {
+            let resource = segments.get(1).copied().unwrap_or_default();
+            if segments.first() == Some(&"v1") && routes::NOT_BUILT.contains(&resource) {
+                return Err(ApiError::new(
+                    ErrorCode::NotImplemented,
+                    "Endpoint is not implemented in this version of Dispatch",
+                ));
+            }
+            return Err(not_found());
+        };
+        let mut path = Vec::new();
+        for (_, value) in found.params.iter() {
+            let decoded = percent_decode_str(value).decode_utf8().map_err(|_| not_found())?;
+            path.push(decoded.into_owned());
+        }
+        let rows = found.value;
+        let row = rows.iter().find(|route| route.method.as_str() == method).ok_or_else(|| {
+            let allowed: Vec<&str> = rows.iter().map(|route| route.method.as_str()).collect();
+            let allowed = allowed.join(",");
+            let message = format!("method {method} is not allowed, but [{allowed}] are");
+            let mut error = ApiError::new(ErrorCode::MethodNotAllowed, message);
+            error.allow = Some(allowed);
+            error
+        })?;
+        Ok((row, path))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_is_found_with_and_without_slashes_and_its_parameters_are_decoded() {
+        let paths = Paths::from_table();
+        let check = |method, raw, expect: Result<(u16, Vec<&str>), (u16, &str)>| {
+            let found = paths.find(method, raw);
+            match (found, expect) {
+                (Ok((route, path)), Ok((success, parameters))) => {
+                    assert_eq!(
+                        (route.success, path),
+                        (success, parameters.iter().map(|s| (*s).to_owned()).collect())
+                    );
+                }
+                (Err(error), Err((status, message))) => {
+                    assert_eq!(
+                        (error.code.http_status(), error.message.as_str()),
+                        (status, message)
+                    );
+                }
+                (found, expect) => panic!("{method} {raw}: {found:?}, expected {expect:?}"),
+            }
+        };
+        check("GET", "/v1/secret", Ok((200, vec![])));
+        check("POST", "/v1/secret/", Ok((201, vec![])));
+        check("GET", "/v1/serviceclass/p.mysql%2Fa%20b", Ok((200, vec!["p.mysql/a b"])));
+        check("GET", "/healthz/deep", Ok((200, vec![])));
+        check("GET", "/v2/x", Err((404, "path /v2/x was not found")));
+        check("GET", "/v1/secret/%ff", Err((404, "path /v1/secret/%ff was not found")));
+        check(
+            "POST",
+            "/v1/iam/policy",
+            Err((501, "Endpoint is not implemented in this version of Dispatch")),
+        );
+        check("PATCH", "/v1/secret", Err((405, "method PATCH is not allowed, but [POST,GET] are")));
+    }
+}

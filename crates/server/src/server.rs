@@ -1,0 +1,186 @@
+//! The wiring: everything that one server is made of, in the order in which it comes up and goes down.
+
+use std::{
+    collections::BTreeMap,
+    fs::{File, TryLockError},
+    io,
+    net::SocketAddr,
+    path::PathBuf,
+    sync::Arc,
+};
+
+use axum::body::Body;
+use dispatch_engine::{Clock, Controller, Entropy, Options, Reconciler};
+use dispatch_gateway::listener::{self, Limits};
+use dispatch_model::Kind;
+use dispatch_store::{Keyring, KeyringError, OpenError, Store};
+use tokio::{net::TcpListener, task::JoinSet};
+use tokio_util::sync::CancellationToken;
+use tower::ServiceExt as _;
+
+use crate::{
+    brokers::Brokers,
+    config::Settings,
+    connector::Connector,
+    consumers::NoConsumers,
+    features,
+    first_start::{self, Addresses, FirstStartError},
+    http::{self, Authenticator},
+    platform::{Platform, Wakers},
+};
+
+/// A server that answers.
+#[derive(Debug)]
+pub struct Running {
+    pub addresses: Addresses,
+    /// True if this start made the administrator's key.
+    pub is_first: bool,
+    platform: Arc<Platform>,
+    stop: CancellationToken,
+    tasks: JoinSet<()>,
+    _lock: File,
+}
+
+/// Why a server does not start. Each message says what to do.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    #[error("make the directory {path}")]
+    Directory {
+        path: PathBuf,
+        #[source]
+        source: io::Error,
+    },
+    #[error(
+        "another server uses {path}: stop that one, or give this one a data directory of its own"
+    )]
+    Locked { path: PathBuf },
+    #[error("listen on {address}: is something else listening there? Choose another with {key}")]
+    Listen {
+        key: &'static str,
+        address: SocketAddr,
+        #[source]
+        source: io::Error,
+    },
+    #[error("open the keys")]
+    Keys(#[from] KeyringError),
+    #[error("open the store")]
+    Store(#[from] OpenError),
+    #[error("prepare the first start")]
+    FirstStart(#[from] FirstStartError),
+}
+
+/// Starts a server. It answers when this returns.
+pub async fn start(
+    settings: Settings,
+    clock: Arc<dyn Clock>,
+    entropy: Arc<dyn Entropy>,
+) -> Result<Running, StartError> {
+    let lock = lock(&settings)?;
+    let keyring = Keyring::open(&settings.keys)?;
+    let options = dispatch_store::Options::new(settings.data.join("dispatch.db"), keyring);
+    let (store, system) = Store::open(options).await?;
+    let control_plane = bind("listen", settings.listen).await?;
+    let addresses = Addresses {
+        control_plane: local_address("listen", &control_plane, settings.listen)?,
+        gateway: settings.gateway_listen,
+        gateway_tls: settings.gateway_tls_listen,
+    };
+    let found = first_start::prepare(&store, &system, clock.as_ref(), entropy.as_ref()).await?;
+    if !settings.client_config.as_os_str().is_empty() {
+        let key = found.new_key.as_deref();
+        first_start::write_client_config(&settings.client_config, addresses, key)?;
+    }
+    let connector = Arc::new(Connector::new(settings.allow_private_addresses));
+    connector.set_own(vec![addresses.control_plane, addresses.gateway, addresses.gateway_tls]);
+    let stop = CancellationToken::new();
+    let mut controllers = Vec::new();
+    let platform = Arc::new_cyclic(|weak| {
+        let reconcilers: Vec<(Kind, Arc<dyn Reconciler>)> = vec![
+            (Kind::ServiceBroker, Arc::new(features::service_broker::Controller(weak.clone()))),
+            (
+                Kind::ServiceInstance,
+                Arc::new(features::service_instance::Controller::new(weak.clone())),
+            ),
+            (
+                Kind::ServiceBinding,
+                Arc::new(features::service_binding::Controller::new(weak.clone())),
+            ),
+            (Kind::Orphan, Arc::new(features::orphan::Controller(weak.clone()))),
+        ];
+        let mut wakers = BTreeMap::new();
+        for (kind, reconciler) in reconcilers {
+            let (clock, entropy) = (Arc::clone(&clock), Arc::clone(&entropy));
+            let controller = Controller::new(reconciler, clock, entropy, Options::default());
+            wakers.insert(kind, controller.waker());
+            controllers.push(controller);
+        }
+        Platform {
+            store,
+            system,
+            clock: Arc::clone(&clock),
+            entropy: Arc::clone(&entropy),
+            authenticator: Authenticator::new(found.administrators, settings.skip_auth),
+            brokers: Brokers::new(connector),
+            wakers: Wakers::new(wakers),
+            consumers: Arc::new(NoConsumers),
+            stopping: stop.clone(),
+        }
+    });
+    let mut tasks = JoinSet::new();
+    for controller in controllers {
+        tasks.spawn(controller.run(stop.clone()));
+    }
+    let service = http::router(Arc::clone(&platform));
+    let service = service
+        .map_request(|request: ::http::Request<hyper::body::Incoming>| request.map(Body::new));
+    let limits = Limits::default();
+    let serving = listener::serve(control_plane, None, service, limits, stop.clone());
+    tasks.spawn(async move {
+        serving.await;
+    });
+    let is_first = found.new_key.is_some();
+    Ok(Running { addresses, is_first, platform, stop, tasks, _lock: lock })
+}
+
+impl Running {
+    /// Stops accepting, finishes calls, leaves what brokers work on recorded, and closes the store.
+    pub async fn stop(mut self) {
+        self.stop.cancel();
+        while self.tasks.join_next().await.is_some() {}
+        self.platform.store.clone().close().await;
+    }
+
+    #[cfg(test)]
+    pub(crate) const fn platform(&self) -> &Arc<Platform> {
+        &self.platform
+    }
+}
+
+/// One server for one data directory (decision 17).
+fn lock(settings: &Settings) -> Result<File, StartError> {
+    let directory = |path: &std::path::Path| {
+        std::fs::create_dir_all(path)
+            .map_err(|source| StartError::Directory { path: path.to_owned(), source })
+    };
+    directory(&settings.data)?;
+    let path = settings.data.join("server.lock");
+    let file = File::create(&path)
+        .map_err(|source| StartError::Directory { path: path.clone(), source })?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => Err(StartError::Locked { path: settings.data.clone() }),
+        Err(TryLockError::Error(source)) => Err(StartError::Directory { path, source }),
+    }
+}
+
+async fn bind(key: &'static str, address: SocketAddr) -> Result<TcpListener, StartError> {
+    TcpListener::bind(address).await.map_err(|source| StartError::Listen { key, address, source })
+}
+
+fn local_address(
+    key: &'static str,
+    listener: &TcpListener,
+    address: SocketAddr,
+) -> Result<SocketAddr, StartError> {
+    listener.local_addr().map_err(|source| StartError::Listen { key, address, source })
+}
