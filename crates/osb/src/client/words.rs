@@ -108,3 +108,82 @@ fn is_media_type(text: &str) -> bool {
     let good = |b: u8| b.is_ascii_alphanumeric() || b"/+-._".contains(&b);
     (1..=64).contains(&text.len()) && text.contains('/') && text.bytes().all(good)
 }
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+    use http::HeaderValue;
+
+    use super::*;
+
+    fn described(body: &str, content_type: Option<&'static str>) -> String {
+        let mut headers = HeaderMap::new();
+        if let Some(media) = content_type {
+            headers.insert(CONTENT_TYPE, HeaderValue::from_static(media));
+        }
+        let body = Ok(Bytes::copy_from_slice(body.as_bytes()));
+        refusal(&Answer { status: 400, headers, body }).description
+    }
+
+    #[track_caller]
+    fn check(body: &str, content_type: Option<&'static str>, expect: &str) {
+        assert_eq!(described(body, content_type), expect, "{body}");
+    }
+
+    /// OSB-014, OSB-016
+    #[test]
+    fn a_description_is_the_brokers_or_names_what_came() {
+        let html = "<html>password=hush</html>";
+        let json = Some("application/json");
+        check(r#"{"description":"No\u0007 disk\nleft"}"#, None, "No disk left");
+        check(r#"{"Error":"X","Description":"Quota"}"#, None, "Quota");
+        check(r#"{"error":"X"}"#, None, "HTTP 400 X, without a description");
+        check(r#"{"description":null}"#, None, "HTTP 400 without a description");
+        check(r#"{"description":{"a":"hush"}}"#, None, "HTTP 400 without a description");
+        check("", None, "HTTP 400 with an empty body");
+        check(html, Some("text/html; charset=utf-8"), "HTTP 400 with 26 bytes of text/html");
+        check(html, Some("a b\"c"), "HTTP 400 with 26 bytes of unknown type");
+        check(r#"["hush"]"#, json, "HTTP 400 with 8 bytes of application/json");
+        check(r#"{"description":"\u202ekcab\u202c \u2028x"}"#, None, "kcab  x");
+        for length in [1_000, 1_001] {
+            let body = format!(r#"{{"description":"{}"}}"#, "é".repeat(length));
+            assert_eq!(described(&body, None).chars().count(), 1_000);
+        }
+    }
+
+    /// OSB-016: a code in either case, and a description that is not one.
+    #[test]
+    fn a_code_is_read_in_both_spellings() {
+        for body in [r#"{"error":"RequiresApp"}"#, r#"{"Error":"RequiresApp"}"#] {
+            let body = Ok(Bytes::from(body.to_owned()));
+            let refusal = refusal(&Answer { status: 422, headers: HeaderMap::new(), body });
+            assert_eq!(refusal.code, Some(ErrorCode::RequiresApp));
+        }
+    }
+
+    fn wait(value: &'static str, date: Option<&'static str>) -> Option<u64> {
+        let mut headers = HeaderMap::new();
+        headers.insert(RETRY_AFTER, HeaderValue::from_static(value));
+        if let Some(date) = date {
+            headers.insert(DATE, HeaderValue::from_static(date));
+        }
+        retry_after(&headers).map(|after| after.as_secs())
+    }
+
+    /// OSB-103
+    #[test]
+    fn retry_after_is_seconds_or_a_date_and_garbage_is_ignored() {
+        let now = Some("Fri, 20 Nov 2026 10:00:00 GMT");
+        assert_eq!(wait("3", None), Some(3));
+        assert_eq!(wait("0", None), Some(0));
+        assert_eq!(wait("3600", None), Some(3_600));
+        assert_eq!(wait("3601", None), Some(3_600));
+        assert_eq!(wait("99999999999999999999999", None), Some(3_600));
+        assert_eq!(wait("Fri, 20 Nov 2026 10:00:07 GMT", now), Some(7));
+        assert_eq!(wait("Fri, 20 Nov 2026 09:00:00 GMT", now), Some(0));
+        assert_eq!(wait("Fri, 20 Nov 2026 10:00:07 GMT", None), None);
+        for garbage in ["soon", "-1", "1.5", "", "Fri, 99 Nov 2026 10:00:00 GMT"] {
+            assert_eq!(wait(garbage, now), None, "{garbage}");
+        }
+    }
+}

@@ -1,9 +1,11 @@
 //! Answers that get lost, come late or are garbage, and what is true at the broker then.
 
+use std::pin::pin;
 use std::time::Duration;
 
 use dispatch_osb::client::{Endpoint, Limits, Outcome, Polled};
 use dispatch_osb::fake::{CallKind, Fault, RawAnswer, Work};
+use futures::future::Either;
 use serde_json::json;
 
 use crate::common::{Pair, binding_target, client_of, context, target};
@@ -172,4 +174,25 @@ async fn an_operation_survives_errors_in_between() {
     let again = pair.settled("i", operation.as_deref()).await;
     assert_eq!(again, Polled::Succeeded { description: None });
     pair.finish().await;
+}
+
+/// Decision 40: a platform that dies between request and answer is a dropped future here. The
+/// broker does its work all the same, and the same request finds it.
+#[tokio::test]
+async fn a_dropped_call_is_done_at_the_broker_all_the_same() {
+    let pair = Pair::new().await;
+    let prepared = pair.prepared("i");
+    pair.broker.fault(CallKind::Provision, Fault::HangBefore);
+    {
+        let first = context();
+        let call = pin!(pair.client.send_provision(&prepared, &first));
+        let hangs = pin!(pair.broker.until("a hanging request", |books| books.hanging == 1));
+        let either = futures::future::select(call, hangs).await;
+        assert!(matches!(either, Either::Right(_)), "the call was answered while it hung");
+    }
+    pair.broker.release();
+    pair.broker.until("the late work", |books| books.instances.contains_key("i")).await;
+    let again = pair.client.send_provision(&prepared, &context()).await;
+    assert!(matches!(again, Outcome::Done(_)), "{again:?}");
+    assert_eq!(pair.finish().await.instances.len(), 1);
 }

@@ -1,6 +1,6 @@
 //! Tables A0.1 to A0.7, row by row. A row is a status, a body, and what it must mean.
 
-use http::header::{CONTENT_TYPE, DATE, ETAG, RETRY_AFTER};
+use http::header::ETAG;
 use http::{HeaderMap, HeaderValue};
 
 use super::super::outcome::CatalogFetched;
@@ -381,68 +381,5 @@ fn catalogue_answers_mean_what_table_a07_says() {
     match catalog(Exchange::Answered(tagged), READING) {
         Ok(CatalogFetched::Fetched { etag, .. }) => assert_eq!(etag.as_deref(), Some("\"v1\"")),
         other => panic!("{other:?}"),
-    }
-}
-
-fn described(status: u16, body: &str, content_type: Option<&'static str>) -> String {
-    let mut answer = answer(status, body);
-    if let Some(media) = content_type {
-        answer.headers.insert(CONTENT_TYPE, HeaderValue::from_static(media));
-    }
-    match provision(Exchange::Answered(answer), READING) {
-        Outcome::Rejected(refusal) => refusal.description,
-        other => panic!("{other:?}"),
-    }
-}
-
-/// OSB-014, OSB-016
-#[test]
-fn a_description_is_the_brokers_or_names_what_came() {
-    let check = |body: &str, media, expect: &str| {
-        assert_eq!(described(400, body, media), expect, "{body}");
-    };
-    let html = "<html>password=hush</html>";
-    check(r#"{"description":"No\u0007 disk\nleft"}"#, None, "No disk left");
-    check(r#"{"Error":"X","Description":"Quota"}"#, None, "Quota");
-    check(r#"{"error":"X"}"#, None, "HTTP 400 X, without a description");
-    check(r#"{"description":null}"#, None, "HTTP 400 without a description");
-    check(r#"{"description":{"a":"hush"}}"#, None, "HTTP 400 without a description");
-    check("", None, "HTTP 400 with an empty body");
-    check(html, Some("text/html; charset=utf-8"), "HTTP 400 with 26 bytes of text/html");
-    check(html, Some("a b\"c"), "HTTP 400 with 26 bytes of unknown type");
-    check(r#"["hush"]"#, Some("application/json"), "HTTP 400 with 8 bytes of application/json");
-    check(r#"{"description":"\u202ekcab\u202c \u2028x"}"#, None, "kcab  x");
-    for length in [1_000, 1_001] {
-        let body = format!(r#"{{"description":"{}"}}"#, "é".repeat(length));
-        assert_eq!(described(400, &body, None).chars().count(), 1_000);
-    }
-}
-
-fn wait(value: &'static str, date: Option<&'static str>) -> Option<u64> {
-    let mut answer = answer(202, "{}");
-    answer.headers.insert(RETRY_AFTER, HeaderValue::from_static(value));
-    if let Some(date) = date {
-        answer.headers.insert(DATE, HeaderValue::from_static(date));
-    }
-    match provision(Exchange::Answered(answer), READING) {
-        Outcome::Accepted { retry_after, .. } => retry_after.map(|after| after.as_secs()),
-        other => panic!("{other:?}"),
-    }
-}
-
-/// OSB-103
-#[test]
-fn retry_after_is_seconds_or_a_date_and_garbage_is_ignored() {
-    let now = Some("Fri, 20 Nov 2026 10:00:00 GMT");
-    assert_eq!(wait("3", None), Some(3));
-    assert_eq!(wait("0", None), Some(0));
-    assert_eq!(wait("3600", None), Some(3_600));
-    assert_eq!(wait("3601", None), Some(3_600));
-    assert_eq!(wait("99999999999999999999999", None), Some(3_600));
-    assert_eq!(wait("Fri, 20 Nov 2026 10:00:07 GMT", now), Some(7));
-    assert_eq!(wait("Fri, 20 Nov 2026 09:00:00 GMT", now), Some(0));
-    assert_eq!(wait("Fri, 20 Nov 2026 10:00:07 GMT", None), None);
-    for garbage in ["soon", "-1", "1.5", "", "Fri, 99 Nov 2026 10:00:00 GMT"] {
-        assert_eq!(wait(garbage, now), None, "{garbage}");
     }
 }
