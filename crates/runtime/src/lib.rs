@@ -2,8 +2,10 @@
 //!
 //! It knows no store, no HTTP and no kinds: the server turns objects into specs and hands them in.
 
+pub mod build;
 pub mod frame;
 pub mod host;
+pub mod layer;
 pub mod logs;
 pub mod network;
 pub mod pool;

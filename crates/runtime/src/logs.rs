@@ -10,6 +10,7 @@ pub use call_log::{Logs, MAX_CALL_BYTES, MAX_CALL_LINES};
 pub use function_log::{FunctionLog, LogLine, MAX_FUNCTION_BYTES, MAX_FUNCTION_LINES};
 
 pub(crate) use call_log::CallLog;
+pub(crate) use function_log::last_errors;
 pub(crate) use tap::LogTap;
 
 /// Which of a process's two outputs.

@@ -11,12 +11,12 @@ mod idle;
 mod inspect;
 mod lease;
 mod pace;
+mod reach;
 mod retire;
 mod start;
 mod state;
 
 use std::collections::HashMap;
-use std::os::fd::OwnedFd;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
@@ -27,6 +27,7 @@ use uuid::Uuid;
 
 use crate::frame::Failure;
 use crate::logs::{LogLine, Logs};
+use crate::network::{Dial, RelayLimits};
 use crate::revision::{BindingVersion, Revision, RevisionId};
 use crate::spawn::{Endpoint, Spawn};
 use crate::worker::{Ambient, CallInput};
@@ -61,6 +62,8 @@ pub struct Settings {
     /// The first delay; each further failure doubles it.
     pub first_backoff: Duration,
     pub max_backoff: Duration,
+    /// Of each worker's connections to its services.
+    pub relay: RelayLimits,
 }
 
 impl Default for Settings {
@@ -77,19 +80,9 @@ impl Default for Settings {
             free_failures: 3,
             first_backoff: Duration::from_millis(200),
             max_backoff: Duration::from_secs(30),
+            relay: RelayLimits::default(),
         }
     }
-}
-
-/// Whoever connects a worker's listeners with the world. What it returns is dropped when the
-/// worker has ended.
-pub trait Relay: Send + Sync + std::fmt::Debug {
-    fn relay(
-        &self,
-        worker: Uuid,
-        organization: Uuid,
-        listeners: Vec<(Endpoint, OwnedFd)>,
-    ) -> Box<dyn std::any::Any + Send>;
 }
 
 /// One call of a function. Cloning copies no payload.
@@ -132,7 +125,7 @@ pub struct Pools {
 #[derive(Debug)]
 pub(crate) struct Inner {
     spawner: Arc<dyn Spawn>,
-    relay: Option<Arc<dyn Relay>>,
+    dial: Option<Arc<dyn Dial>>,
     ambient: Ambient,
     settings: Settings,
     runtime: Handle,
@@ -144,17 +137,18 @@ pub(crate) struct Inner {
 }
 
 impl Pools {
-    /// Must be called inside a tokio runtime, which then runs the pools' tasks.
+    /// Must be called inside a tokio runtime, which then runs the pools' tasks. `dial` connects the
+    /// endpoints of workers; without it they reach nothing.
     #[must_use]
     pub fn new(
         spawner: Arc<dyn Spawn>,
-        relay: Option<Arc<dyn Relay>>,
+        dial: Option<Arc<dyn Dial>>,
         ambient: Ambient,
         settings: Settings,
     ) -> Self {
         let inner = Inner {
             spawner,
-            relay,
+            dial,
             ambient,
             runtime: Handle::current(),
             starts: Arc::new(Semaphore::new(settings.parallel_starts.max(1))),

@@ -1,6 +1,5 @@
 //! The pool of one function: hands out workers, takes them back, changes revisions.
 
-use std::os::fd::OwnedFd;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
@@ -14,7 +13,6 @@ use super::state::{Current, Idle, Phase, State, Waiter};
 use super::{Call, CallError, Inner};
 use crate::logs::FunctionLog;
 use crate::revision::{BindingVersion, Revision};
-use crate::spawn::Endpoint;
 use crate::worker::Worker;
 
 /// A call waits through delays up to this; longer ones are answered at once.
@@ -342,30 +340,6 @@ impl Pool {
             if let Some(process) = &entry.process {
                 process.kill();
             }
-        }
-    }
-
-    pub(super) fn missing_endpoints(&self, id: Uuid, wanted: &[Endpoint]) -> Vec<Endpoint> {
-        let mut state = self.lock();
-        let Some(entry) = state.entry(id) else { return Vec::new() };
-        let missing = wanted.iter().filter(|endpoint| !entry.endpoints.contains(endpoint));
-        missing.cloned().collect()
-    }
-
-    /// Connects new listeners of a worker, if there is a relay.
-    pub(super) fn relay(
-        &self,
-        id: Uuid,
-        endpoints: Vec<Endpoint>,
-        listeners: Vec<(Endpoint, OwnedFd)>,
-    ) {
-        let Some(inner) = self.inner() else { return };
-        let mut state = self.lock();
-        let Some(entry) = state.entry(id) else { return };
-        entry.endpoints.extend(endpoints);
-        if let (Some(relay), false) = (&inner.relay, listeners.is_empty()) {
-            let organization = entry.revision.spec().organization;
-            entry.relays.push(relay.relay(id, organization, listeners));
         }
     }
 }

@@ -9,7 +9,7 @@ use super::counters::count;
 use super::function::{Pool, Returned};
 use super::{Answer, Call, CallError, CallInput};
 use crate::revision::Revision;
-use crate::spawn::Endpoint;
+use crate::spawn::{Endpoint, SpawnError};
 use crate::worker::{BeginError, Finished, Outcome, Worker};
 
 #[derive(Debug)]
@@ -77,10 +77,16 @@ impl Lease {
         if missing.is_empty() {
             return Ok(());
         }
-        let added = worker.process().add_endpoints(missing.clone()).await;
-        let listeners = added.map_err(|error| CallError::Unreachable { error: Arc::new(error) })?;
-        self.pool.relay(worker.id(), missing, listeners);
-        Ok(())
+        let listeners = worker
+            .process()
+            .add_endpoints(missing)
+            .await
+            .map_err(|error| CallError::Unreachable { error: Arc::new(error) })?;
+        let Some(inner) = self.pool.inner() else { return Err(CallError::NotFound) };
+        self.pool.connect(&inner, worker.id(), listeners).map_err(|source| {
+            let error = SpawnError::Io { what: "serve a listener", source };
+            CallError::Unreachable { error: Arc::new(error) }
+        })
     }
 }
 

@@ -171,8 +171,7 @@ impl Pool {
             Interpreter::start(start, revision.worker_spec(id)).await?
         };
         let listeners = std::mem::take(&mut interpreter.listeners);
-        let reachable = listeners.iter().map(|(endpoint, _)| endpoint.clone()).collect();
-        self.relay(id, reachable, listeners);
+        self.connect(inner, id, listeners).map_err(StartError::Descriptors)?;
         if let Some(entry) = self.lock().entry(id) {
             entry.process = Some(interpreter.process().clone());
             entry.confinement = Some(interpreter.confinement().clone());

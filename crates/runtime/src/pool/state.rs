@@ -1,6 +1,5 @@
 //! What a pool knows, behind its one lock. Decides; starts and ends nothing.
 
-use std::any::Any;
 use std::collections::VecDeque;
 use std::sync::Arc;
 
@@ -11,6 +10,7 @@ use uuid::Uuid;
 use super::lease::Lease;
 use super::pace::{Health, Pace};
 use super::{CallError, Settings};
+use crate::network::Relay;
 use crate::revision::{BindingVersion, Revision};
 use crate::spawn::{Confinement, Endpoint, Process};
 use crate::worker::Worker;
@@ -83,8 +83,8 @@ pub(super) struct Entry {
     pub(super) endpoints: Vec<Endpoint>,
     pub(super) confinement: Option<Confinement>,
     pub(super) process: Option<Process>,
-    /// What connects its listeners, for as long as it lives.
-    pub(super) relays: Vec<Box<dyn Any + Send>>,
+    /// Connects its listeners for as long as it lives.
+    pub(super) relay: Option<Relay>,
 }
 
 #[derive(Debug)]
@@ -178,7 +178,7 @@ impl Entry {
             endpoints: Vec::new(),
             confinement: None,
             process: None,
-            relays: Vec::new(),
+            relay: None,
         }
     }
 

@@ -1,6 +1,5 @@
 //! From a spec to a worker with its function loaded.
 
-use std::fmt::Write;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,15 +8,13 @@ use tokio::sync::Notify;
 
 use super::channel::{Channel, ChannelError};
 use super::watch::watch;
-use super::{Ambient, Shared, Worker, how};
+use super::{Ambient, Shared, Worker, how, with_causes};
 use crate::frame::{Failure, FrameError, Hello, Load, PROTOCOL_VERSION, WorkerFrame, load_frame};
-use crate::logs::{FunctionLog, LogTap, Stream};
+use crate::logs::{FunctionLog, LogTap, last_errors};
 use crate::spawn::{Confinement, Endpoint, Exit, Process, Spawn, SpawnError, WorkerSpec};
 
 /// How long the server waits to learn how a process ended once its channel is closed.
 const EXIT_WAIT: Duration = Duration::from_secs(2);
-/// How many lines of a process that ended too soon are quoted.
-const QUOTED_LINES: usize = 5;
 
 /// Why there is no worker. Each reads after "the function cannot be started: ".
 #[derive(Debug, thiserror::Error)]
@@ -47,13 +44,7 @@ impl StartError {
     /// The error with its causes in one line.
     #[must_use]
     pub fn reason(&self) -> String {
-        let mut text = self.to_string();
-        let mut cause = std::error::Error::source(self);
-        while let Some(error) = cause {
-            let _ = write!(text, ": {error}");
-            cause = error.source();
-        }
-        text
+        with_causes(self)
     }
 }
 
@@ -170,7 +161,7 @@ impl Starting {
                 match tokio::time::timeout(EXIT_WAIT, shared.process.wait()).await {
                     Ok(exit) => {
                         shared.tap.take_rest();
-                        Err(StartError::Exited { how: how(exit, 0), said: said(&self.log) })
+                        Err(StartError::Exited { how: how(exit, 0), said: last_errors(&self.log) })
                     }
                     Err(_) => Err(StartError::HungUp),
                 }
@@ -185,14 +176,6 @@ impl Drop for Starting {
             worker.kill();
         }
     }
-}
-
-fn said(log: &FunctionLog) -> String {
-    let (lines, _) = log.lines();
-    let errors = lines.iter().filter(|line| line.stream == Stream::Stderr);
-    let mut last: Vec<&str> = errors.rev().take(QUOTED_LINES).map(|line| &*line.text).collect();
-    last.reverse();
-    if last.is_empty() { String::new() } else { format!(": {}", last.join(" / ")) }
 }
 
 fn unexpected(frame: &WorkerFrame) -> StartError {

@@ -1,0 +1,145 @@
+//! A sandboxing spawner, layers, a builder and pools on them, in a temporary directory.
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use bytes::Bytes;
+use dispatch_runtime::build::{BuildError, Builder, Built, SourceBuild};
+use dispatch_runtime::frame::Load;
+use dispatch_runtime::host::{Interpreter, python3};
+use dispatch_runtime::layer::{Digest, Layers};
+use dispatch_runtime::network::Dial;
+use dispatch_runtime::pool::{Pools, Settings};
+use dispatch_runtime::revision::{Revision, RevisionSpec, python3_argv};
+use dispatch_runtime::spawn::{HostBase, LayerMount, Limits, NetworkSpec, RootSpec};
+use dispatch_runtime::spawner::{Spawner, SpawnerConfig, start};
+use flate2::Compression;
+use flate2::write::GzEncoder;
+use tempfile::TempDir;
+use uuid::Uuid;
+
+use super::support::{AMBIENT, FUNCTION, random};
+
+pub(crate) const ORGANIZATION: Uuid = Uuid::from_u128(70);
+
+pub(crate) struct Workshop {
+    pub(crate) builder: Builder,
+    pub(crate) pools: Pools,
+    pub(crate) interpreter: Interpreter,
+    pub(crate) dir: TempDir,
+}
+
+impl Workshop {
+    pub(crate) fn new() -> Self {
+        Self::dialling(None)
+    }
+
+    pub(crate) fn dialling(dial: Option<Arc<dyn Dial>>) -> Self {
+        let dir = TempDir::with_prefix("dispatch-workers-").unwrap();
+        let layers = Layers::open(dir.path().join("layers")).unwrap();
+        let executable = std::env::current_exe().unwrap().canonicalize().unwrap();
+        let shelf = dir.path().join("shelf");
+        std::fs::create_dir(&shelf).unwrap();
+        open_to_all(dir.path());
+        let interpreter = python3(None).unwrap();
+        let instance = Uuid::from_u64_pair(random(), random() ^ u64::from(std::process::id()));
+        let mut config = SpawnerConfig::new(instance, vec![layers.root().to_owned()]);
+        config.base_roots = vec![executable.parent().unwrap().to_owned(), shelf];
+        let spawner = Arc::new(Spawner::new(start(&config).unwrap()).unwrap());
+        let builder = Builder::new(spawner.clone(), dial.clone(), layers, AMBIENT, executable, 2);
+        let pools = Pools::new(spawner, dial, AMBIENT, Settings::default());
+        Self { builder, pools, interpreter, dir }
+    }
+
+    pub(crate) fn base(&self) -> HostBase {
+        self.interpreter.base()
+    }
+
+    /// A directory of the machine that jobs may have mounted.
+    pub(crate) fn shelf(&self) -> PathBuf {
+        self.dir.path().join("shelf")
+    }
+
+    pub(crate) async fn unpack(&self, archive: Vec<u8>) -> Result<Built, BuildError> {
+        let archive = Bytes::from(archive);
+        let source = SourceBuild { organization: ORGANIZATION, archive, base: self.base() };
+        self.builder.unpack(source).await
+    }
+
+    /// Makes this text the function, with these dependencies.
+    pub(crate) async fn deploy(&self, text: &str, dependencies: &[Digest]) {
+        let built = self.unpack(archive(&[("./hello.py", text.as_bytes())])).await;
+        let code = built.map_err(|error| error.reason()).unwrap().layer;
+        let spec = self.spec(code, dependencies);
+        self.pools.set(FUNCTION, Arc::new(Revision::new(spec)));
+    }
+
+    pub(crate) fn spec(&self, code: Digest, dependencies: &[Digest]) -> RevisionSpec {
+        let layers = self.builder.layers();
+        let inside = |number: usize| format!("/dependencies/{number}");
+        let mut mounts = vec![read_only(layers.path(code), "/function")];
+        for (number, layer) in dependencies.iter().enumerate() {
+            mounts.push(read_only(layers.path(*layer), &inside(number)));
+        }
+        RevisionSpec {
+            organization: ORGANIZATION,
+            argv: python3_argv(self.interpreter.executable.to_str().unwrap()),
+            environment: Vec::new(),
+            root: RootSpec { base: self.base(), layers: mounts },
+            load: Load {
+                handler: String::new(),
+                code: "/function".to_owned(),
+                dependencies: (0..dependencies.len()).map(inside).collect(),
+            },
+            code_digest: code.to_string(),
+            base_digest: self.interpreter.digest.clone(),
+            dependency_digests: dependencies.iter().map(ToString::to_string).collect(),
+            bindings: Vec::new(),
+            limits: Limits::default(),
+            network: NetworkSpec::None,
+        }
+    }
+
+    /// Names below the layers' directory: what is there, and what is left over.
+    pub(crate) fn shelves(&self) -> Vec<String> {
+        let entries = std::fs::read_dir(self.builder.layers().root()).unwrap();
+        entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect()
+    }
+
+    pub(crate) async fn finish(self) {
+        self.pools.close(std::time::Duration::from_secs(20)).await;
+        let left = self.pools.workers_with(|_| true);
+        assert!(left.is_empty(), "workers are left over: {left:?}");
+        let half: Vec<String> =
+            self.shelves().into_iter().filter(|name| name.starts_with("making")).collect();
+        assert!(half.is_empty(), "half-made trees are left over: {half:?}");
+    }
+}
+
+fn read_only(host: PathBuf, inside: &str) -> LayerMount {
+    LayerMount { host, inside: inside.into(), read_only: true }
+}
+
+fn open_to_all(path: &Path) {
+    use std::os::unix::fs::PermissionsExt;
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o755)).unwrap();
+}
+
+/// A gzip-compressed tar that is never closed, as the original client makes it.
+pub(crate) fn archive(files: &[(&str, &[u8])]) -> Vec<u8> {
+    let mut tar = Vec::new();
+    for (name, data) in files {
+        tar.resize(tar.len().next_multiple_of(512), 0);
+        let mut header = tar::Header::new_gnu();
+        header.set_mode(0o600);
+        header.set_size(data.len() as u64);
+        header.as_old_mut().name[..name.len()].copy_from_slice(name.as_bytes());
+        header.set_cksum();
+        tar.extend_from_slice(header.as_bytes());
+        tar.extend_from_slice(data);
+    }
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
+    encoder.write_all(&tar).unwrap();
+    encoder.finish().unwrap()
+}
