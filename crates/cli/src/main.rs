@@ -1,2 +1,31 @@
-//! placeholder
-fn main() {}
+//! The executable `dispatch`: the command line, the server, and brokers of our own, in one file.
+//!
+//! What is deliberately absent: how anything is done. Every command for a server goes through `dispatch_api::Client`.
+
+#[cfg_attr(not(test), expect(dead_code, reason = "functions use it, and they follow"))]
+mod archive;
+mod args;
+mod clock;
+mod commands;
+mod config;
+mod documents;
+mod error;
+mod jwt;
+mod nouns;
+mod output;
+mod progress;
+mod session;
+mod suggest;
+mod usage;
+mod wait;
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    reexecutions();
+    usage::run(std::env::args_os())
+}
+
+/// The program starts itself again as a helper of the server. Whatever that is has to be found out first, before
+/// threads, secrets and arguments.
+fn reexecutions() {}

@@ -1,0 +1,33 @@
+//! `dispatch broker KIND`: service brokers of our own.
+
+mod postgresql;
+
+use clap::Subcommand;
+
+use crate::{
+    commands::{Outcome, unknown},
+    error::CliError,
+};
+
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    #[command(subcommand)]
+    kind: Option<Broker>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Broker {
+    /// Databases on a PostgreSQL server that many share
+    #[command(override_usage = "dispatch broker postgresql [flags]")]
+    Postgresql(postgresql::Args),
+    #[command(external_subcommand)]
+    Other(Vec<String>),
+}
+
+pub fn run(args: Args) -> Result<Outcome, CliError> {
+    match args.kind {
+        None => Ok(Outcome::Help { note: None }),
+        Some(Broker::Postgresql(args)) => postgresql::run(args).map(|()| Outcome::Done),
+        Some(Broker::Other(words)) => Ok(unknown(&words)),
+    }
+}

@@ -1,0 +1,28 @@
+//! `dispatch create serviceclass NAME --broker BROKER`: makes a class of a broker's catalogue available.
+
+use dispatch_api::{
+    Operation,
+    service_class::{ServiceClass, ServiceClassInput},
+};
+
+use crate::{
+    commands::{arity, create},
+    error::CliError,
+    session::Session,
+};
+
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    #[arg(hide = true)]
+    names: Vec<String>,
+    /// The broker that has the class
+    #[arg(long, required = true)]
+    broker: String,
+}
+
+pub async fn run(session: Session, args: Args) -> Result<(), CliError> {
+    let [name] = arity::exactly::<1>(&args.names)?;
+    let body = ServiceClassInput { name: Some(name.to_owned()), broker: Some(args.broker) };
+    create::create::<ServiceClass>(&session, Operation::CreateServiceClass, &body, false).await?;
+    Ok(())
+}

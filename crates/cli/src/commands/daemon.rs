@@ -1,0 +1,58 @@
+//! What the long-running commands share: threads, logs on stderr, and signals (decisions 16 and 19a).
+
+use std::{
+    future::Future,
+    io::{self, IsTerminal as _, Write as _},
+};
+
+use tokio::signal::unix::{SignalKind, signal};
+use tracing_subscriber::EnvFilter;
+
+use crate::error::CliError;
+
+/// Runs until the future ends, with all processors.
+pub fn run(serving: impl Future<Output = Result<(), CliError>>) -> Result<(), CliError> {
+    log_to_stderr();
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    runtime.block_on(serving)
+}
+
+/// Text on a terminal, JSON elsewhere; what is logged is chosen by DISPATCH_LOG.
+pub fn log_to_stderr() {
+    let filter = EnvFilter::try_from_env("DISPATCH_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
+    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr);
+    let result = if io::stderr().is_terminal() {
+        builder.with_target(false).try_init()
+    } else {
+        builder.json().try_init()
+    };
+    // A second subscriber is no reason not to start.
+    drop(result);
+}
+
+/// A line on stdout that scripts can wait for.
+pub fn say(text: &str) {
+    let mut stdout = io::stdout().lock();
+    let _ = writeln!(stdout, "{text}");
+    let _ = stdout.flush();
+}
+
+/// Ends with the first SIGTERM or SIGINT. A second one ends the process at once.
+pub async fn asked_to_stop() {
+    let (Ok(mut terminate), Ok(mut interrupt)) =
+        (signal(SignalKind::terminate()), signal(SignalKind::interrupt()))
+    else {
+        return std::future::pending().await;
+    };
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+    tokio::spawn(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+        std::process::exit(1);
+    });
+}

@@ -1,0 +1,93 @@
+//! `dispatch describe`: what a thing offers and how to use it.
+
+mod schema;
+mod service_class;
+
+use clap::Subcommand;
+use dispatch_api::{
+    service_binding::ServiceBinding, service_broker::ServiceBroker,
+    service_instance::ServiceInstance,
+};
+
+use crate::{
+    commands::{App, Outcome, arity, get, unknown},
+    error::CliError,
+    nouns::Noun,
+    output::clean,
+    session::Session,
+};
+
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    #[command(subcommand)]
+    noun: Option<Describe>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Describe {
+    /// What a class gives, what its plans are, and which parameters they take
+    #[command(
+        aliases = ["serviceclasses", "class", "classes"],
+        override_usage = "dispatch describe serviceclass NAME [flags]"
+    )]
+    Serviceclass(service_class::Args),
+    /// Everything that is known of a broker
+    #[command(
+        aliases = ["servicebrokers", "broker", "brokers"],
+        override_usage = "dispatch describe servicebroker NAME [flags]"
+    )]
+    Servicebroker(NameArgs),
+    /// Everything that is known of an instance
+    #[command(
+        aliases = ["serviceinstances", "instance", "instances"],
+        override_usage = "dispatch describe serviceinstance NAME [flags]"
+    )]
+    Serviceinstance(NameArgs),
+    /// Everything that is known of a binding
+    #[command(
+        aliases = ["servicebindings", "binding", "bindings"],
+        override_usage = "dispatch describe servicebinding NAME [flags]"
+    )]
+    Servicebinding(NameArgs),
+    #[command(external_subcommand)]
+    Other(Vec<String>),
+}
+
+#[derive(Debug, clap::Args)]
+struct NameArgs {
+    #[arg(hide = true)]
+    names: Vec<String>,
+}
+
+pub fn run(app: &App, args: Args) -> Result<Outcome, CliError> {
+    match args.noun {
+        None => Ok(Outcome::Help { note: None }),
+        Some(Describe::Serviceclass(args)) => {
+            app.connected(|session| service_class::run(session, args))
+        }
+        Some(Describe::Servicebroker(args)) => columns::<ServiceBroker>(app, &args),
+        Some(Describe::Serviceinstance(args)) => columns::<ServiceInstance>(app, &args),
+        Some(Describe::Servicebinding(args)) => columns::<ServiceBinding>(app, &args),
+        Some(Describe::Other(words)) => Ok(unknown(&words)),
+    }
+}
+
+/// Most nouns: every column that there is, one below the other.
+fn columns<N: Noun>(app: &App, args: &NameArgs) -> Result<Outcome, CliError> {
+    let [name] = arity::exactly::<1>(&args.names)?;
+    app.connected(async |session: Session| {
+        let found = get::one::<N>(&session, name, &[]).await?;
+        if session.console.is_for_programs() {
+            return session.console.document(&found.raw);
+        }
+        let titles = [N::HEADER, N::WIDE].concat();
+        let cells = [found.body.cells(), found.body.wide()].concat();
+        let width = titles.iter().map(|title| title.len()).max().unwrap_or(0);
+        for (title, cell) in titles.iter().zip(cells).filter(|(_, cell)| !cell.is_empty()) {
+            let lines: Vec<String> = cell.split('\n').map(clean::line).collect();
+            let text = lines.join(&format!("\n{}", " ".repeat(width + 2)));
+            session.console.line(&format!("{title:<width$}  {text}"))?;
+        }
+        Ok(())
+    })
+}

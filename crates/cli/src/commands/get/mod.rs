@@ -1,0 +1,183 @@
+//! `dispatch get`: one object or all of a kind, as a table, as JSON or YAML, or as names.
+
+pub mod secret;
+
+use clap::Subcommand;
+use dispatch_api::{
+    Operation, orphan::Orphan, service_binding::ServiceBinding, service_broker::ServiceBroker,
+    service_class::ServiceClass, service_instance::ServiceInstance,
+};
+use serde_json::value::RawValue;
+
+use crate::{
+    commands::{App, Outcome, arity, unknown},
+    error::CliError,
+    nouns::Noun,
+    output::{Console, Format, Table},
+    session::{NO_BODY, Received, Session},
+    suggest,
+};
+
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    #[command(subcommand)]
+    noun: Option<Get>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Get {
+    /// Get secrets
+    #[command(alias = "secrets", override_usage = "dispatch get secret [NAME] [flags]")]
+    Secret(secret::Args),
+    /// Get service brokers
+    #[command(
+        aliases = ["servicebrokers", "broker", "brokers"],
+        override_usage = "dispatch get servicebroker [NAME] [flags]"
+    )]
+    Servicebroker(NameArgs),
+    /// Get service classes
+    #[command(
+        aliases = ["serviceclasses", "class", "classes"],
+        override_usage = "dispatch get serviceclass [NAME] [flags]"
+    )]
+    Serviceclass(ClassArgs),
+    /// Get service instances
+    #[command(
+        aliases = ["serviceinstances", "instance", "instances"],
+        override_usage = "dispatch get serviceinstance [NAME] [flags]"
+    )]
+    Serviceinstance(NameArgs),
+    /// Get service bindings
+    #[command(
+        aliases = ["servicebindings", "binding", "bindings"],
+        override_usage = "dispatch get servicebinding [NAME] [flags]"
+    )]
+    Servicebinding(NameArgs),
+    /// Get what may be left over at brokers and is being removed
+    #[command(alias = "orphan", override_usage = "dispatch get orphans [flags]")]
+    Orphans(NameArgs),
+    #[command(external_subcommand)]
+    Other(Vec<String>),
+}
+
+#[derive(Debug, clap::Args)]
+pub struct NameArgs {
+    #[arg(hide = true)]
+    names: Vec<String>,
+    /// Accepted for old scripts; nothing is filtered
+    #[arg(short, long, value_name = "NAME")]
+    application: Option<String>,
+}
+
+#[derive(Debug, clap::Args)]
+pub struct ClassArgs {
+    #[arg(hide = true)]
+    names: Vec<String>,
+    /// Classes of this broker only
+    #[arg(long)]
+    broker: Option<String>,
+    /// Classes that are not enabled as well
+    #[arg(long)]
+    available: bool,
+}
+
+pub fn run(app: &App, args: Args) -> Result<Outcome, CliError> {
+    match args.noun {
+        None => Ok(Outcome::Help { note: None }),
+        Some(Get::Secret(args)) => app.connected(|session| secret::run(session, args)),
+        Some(Get::Servicebroker(args)) => named::<ServiceBroker>(app, &args),
+        Some(Get::Serviceclass(args)) => app.connected(|session| classes(session, args)),
+        Some(Get::Serviceinstance(args)) => named::<ServiceInstance>(app, &args),
+        Some(Get::Servicebinding(args)) => named::<ServiceBinding>(app, &args),
+        Some(Get::Orphans(args)) => {
+            arity::at_most(&args.names, 0)?;
+            named::<Orphan>(app, &args)
+        }
+        Some(Get::Other(words)) => Ok(unknown(&words)),
+    }
+}
+
+/// Most nouns: a name or none, and nothing else.
+fn named<N: Noun>(app: &App, args: &NameArgs) -> Result<Outcome, CliError> {
+    arity::at_most(&args.names, 1)?;
+    app.connected(async |session| show::<N>(&session, args.names.first(), &[]).await)
+}
+
+async fn classes(session: Session, args: ClassArgs) -> Result<(), CliError> {
+    arity::at_most(&args.names, 1)?;
+    let mut query = Vec::new();
+    if let Some(broker) = &args.broker {
+        query.push(("broker", broker.as_str()));
+    }
+    if args.available && args.names.is_empty() {
+        query.push(("available", "true"));
+    }
+    show::<ServiceClass>(&session, args.names.first(), &query).await
+}
+
+/// Gets and prints one object, or the list.
+pub async fn show<N: Noun>(
+    session: &Session,
+    name: Option<&String>,
+    query: &[(&str, &str)],
+) -> Result<(), CliError> {
+    show_below::<N>(session, name, query, "").await
+}
+
+/// The same below a text, which is printed only when there is something to print below it.
+pub async fn show_below<N: Noun>(
+    session: &Session,
+    name: Option<&String>,
+    query: &[(&str, &str)],
+    text: &str,
+) -> Result<(), CliError> {
+    match name {
+        Some(name) => {
+            let found = one::<N>(session, name, query).await?;
+            session.console.block(text)?;
+            print(session.console, &[found.body], &found.raw)
+        }
+        None => {
+            let found: Received<Vec<N>> =
+                session.call(N::OPERATIONS.list, &[], query, NO_BODY).await?;
+            session.console.block(text)?;
+            print(session.console, &found.body, &found.raw)
+        }
+    }
+}
+
+/// One object by its name; a slip in the name is pointed out.
+pub async fn one<N: Noun>(
+    session: &Session,
+    name: &str,
+    query: &[(&str, &str)],
+) -> Result<Received<N>, CliError> {
+    let get: Operation = N::OPERATIONS.get.expect("only kinds that can be looked at are asked for");
+    match session.call(get, &[name], query, NO_BODY).await {
+        Ok(found) => Ok(found),
+        Err(error) => Err(suggest::similar::<N>(session, name, error).await),
+    }
+}
+
+/// Prints objects in the format that was asked for.
+pub fn print<N: Noun>(console: Console, objects: &[N], raw: &RawValue) -> Result<(), CliError> {
+    match console.format {
+        Format::Json | Format::Yaml => console.document(raw),
+        Format::Name => objects.iter().try_for_each(|object| console.line(object.name())),
+        Format::Table => console.block(&table(objects, false).render()),
+        Format::Wide => console.block(&table(objects, true).render()),
+    }
+}
+
+fn table<N: Noun>(objects: &[N], wide: bool) -> Table {
+    let header = if wide { [N::HEADER, N::WIDE].concat() } else { N::HEADER.to_vec() };
+    let mut table = Table::new(&header).ruled(N::RULED);
+    for object in objects {
+        let mut cells = object.cells();
+        if wide {
+            cells.extend(object.wide());
+        }
+        table.row(cells);
+    }
+    table
+}

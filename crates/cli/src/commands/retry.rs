@@ -1,0 +1,69 @@
+//! `dispatch retry serviceinstance NAME`: another attempt at what ended in ERROR.
+
+use clap::Subcommand;
+use dispatch_api::{Operation, service_instance::ServiceInstance};
+
+use crate::{
+    commands::{App, Outcome, arity, get, unknown},
+    error::CliError,
+    session::{NO_BODY, Received, Session},
+    suggest, wait,
+};
+
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    #[command(subcommand)]
+    noun: Option<Retry>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Retry {
+    /// Try again to provision, update or delete an instance
+    #[command(
+        aliases = ["serviceinstances", "instance", "instances"],
+        override_usage = "dispatch retry serviceinstance NAME [flags]"
+    )]
+    Serviceinstance(InstanceArgs),
+    #[command(external_subcommand)]
+    Other(Vec<String>),
+}
+
+#[derive(Debug, clap::Args)]
+struct InstanceArgs {
+    #[arg(hide = true)]
+    names: Vec<String>,
+    /// Wait until the instance and its binding are ready
+    #[arg(long)]
+    wait: bool,
+}
+
+pub fn run(app: &App, args: Args) -> Result<Outcome, CliError> {
+    match args.noun {
+        None => Ok(Outcome::Help { note: None }),
+        Some(Retry::Serviceinstance(args)) => app.connected(|session| instance(session, args)),
+        Some(Retry::Other(words)) => Ok(unknown(&words)),
+    }
+}
+
+async fn instance(session: Session, args: InstanceArgs) -> Result<(), CliError> {
+    let [name] = arity::exactly::<1>(&args.names)?;
+    let retry = Operation::RetryServiceInstance;
+    let mut received: Received<ServiceInstance> =
+        match session.call(retry, &[name], &[], NO_BODY).await {
+            Ok(received) => received,
+            Err(error) => {
+                return Err(suggest::similar::<ServiceInstance>(&session, name, error).await);
+            }
+        };
+    let console = session.console;
+    if !console.is_for_programs() {
+        console.line(&format!("Retrying serviceinstance: {name}"))?;
+    }
+    if args.wait {
+        received = wait::until_ready(&session, name).await?;
+    }
+    if console.is_for_programs() {
+        get::print(console, &[received.body], &received.raw)?;
+    }
+    Ok(())
+}

@@ -1,0 +1,186 @@
+//! `create`, `update` and `delete -f FILE`: documents of several kinds in one YAML file (contract §3.3), one after the
+//! other, until the first error.
+
+mod kind;
+mod yaml;
+
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+};
+
+use dispatch_api::{Operation, Tag};
+use serde_json::{Value, value::RawValue};
+
+use crate::{
+    commands::{delete::Removal, files},
+    error::CliError,
+    session::{Received, Session},
+};
+pub use kind::Kind;
+
+#[derive(Debug, Clone, Default, clap::Args)]
+pub struct FileArgs {
+    /// Path to YAML file
+    #[arg(short, long, value_name = "FILE")]
+    file: Option<PathBuf>,
+    /// Working directory relative paths are based on
+    #[arg(short, long, value_name = "DIR")]
+    work_dir: Option<PathBuf>,
+}
+
+/// One document, ready to be sent.
+#[derive(Debug)]
+pub struct Document {
+    pub kind: Kind,
+    pub name: String,
+    pub body: Value,
+}
+
+impl FileArgs {
+    pub fn is_given(&self) -> bool {
+        self.file.is_some()
+    }
+
+    fn work_dir(&self) -> &Path {
+        self.work_dir.as_deref().unwrap_or(Path::new(""))
+    }
+
+    fn read(&self, session: &Session) -> Result<Vec<Document>, CliError> {
+        let file = self.file.as_deref().unwrap_or(Path::new(""));
+        let path =
+            if file == Path::new("-") { file.to_owned() } else { self.work_dir().join(file) };
+        let cannot =
+            |why: String| CliError::input(format!("Error reading file {}: {why}", file.display()));
+        let text = files::text(&path).map_err(cannot)?;
+        let parsed = yaml::documents(&text).map_err(cannot)?;
+        for skipped in &parsed.skipped {
+            session.console.note(&format!("skipped: {skipped}"));
+        }
+        Ok(parsed.documents)
+    }
+}
+
+pub async fn create(
+    session: &Session,
+    file: &FileArgs,
+    wait: bool,
+    tags: Option<Vec<Tag>>,
+) -> Result<(), CliError> {
+    let tags = tags.map(|tags| serde_json::to_value(tags).expect("tags are plain data"));
+    let mut documents = file.read(session)?;
+    for document in &mut documents {
+        add_tags(&mut document.body, tags.as_ref());
+    }
+    each(session, file, documents, "Created", wait, |document| {
+        Ok((document.kind.spec().create, false))
+    })
+    .await
+}
+
+pub async fn update(session: &Session, file: &FileArgs, wait: bool) -> Result<(), CliError> {
+    let documents = file.read(session)?;
+    each(session, file, documents, "Updated", wait, |document| {
+        let kind = document.kind.spec().kind;
+        match document.kind.spec().update {
+            Some(update) => Ok((update, true)),
+            None => Err(CliError::input(format!("{kind} {}: cannot be updated", document.name))),
+        }
+    })
+    .await
+}
+
+pub async fn delete(session: &Session, file: &FileArgs, how: &Removal) -> Result<(), CliError> {
+    let mut answers = Answers::default();
+    for document in file.read(session)? {
+        let Document { kind, name, .. } = &document;
+        let accepted = || session.console.line(&format!("Deleted {}: {name}", kind.spec().kind));
+        let raw = kind.remove(session, name, how, &accepted).await?;
+        answers.add(*kind, raw);
+    }
+    answers.print(session)
+}
+
+/// Sends one document after the other.
+async fn each(
+    session: &Session,
+    file: &FileArgs,
+    documents: Vec<Document>,
+    done: &str,
+    wait: bool,
+    choose: impl Fn(&Document) -> Result<(Operation, bool), CliError>,
+) -> Result<(), CliError> {
+    let mut answers = Answers::default();
+    for mut document in documents {
+        let (operation, named) = choose(&document)?;
+        document.kind.fill(&mut document.body, file.work_dir())?;
+        let path: &[&str] = if named { &[document.name.as_str()] } else { &[] };
+        let received: Received<Value> =
+            session.call(operation, path, &[], Some(&document.body)).await?;
+        // With --json as well: scripts of v0.1.22 expect these lines before the object.
+        session.console.line(&format!(
+            "{done} {}: {}",
+            document.kind.spec().kind,
+            document.name
+        ))?;
+        let mut raw = received.raw;
+        if wait && let Some(waited) = document.kind.wait(session, &document.name).await? {
+            raw = waited;
+        }
+        answers.add(document.kind, raw);
+    }
+    answers.print(session)
+}
+
+fn add_tags(body: &mut Value, tags: Option<&Value>) {
+    let Some(Value::Array(new)) = tags else { return };
+    let Some(body) = body.as_object_mut() else { return };
+    let slot = body.entry("tags").or_insert(Value::Null);
+    match slot {
+        Value::Array(old) => old.extend(new.iter().cloned()),
+        other => *other = Value::Array(new.clone()),
+    }
+}
+
+/// What `--json` prints at the end: the answers by kind, every group of v0.1.22 present.
+#[derive(Debug, Default)]
+struct Answers(BTreeMap<&'static str, Vec<Box<RawValue>>>);
+
+/// In the order in which they were always printed; later ones follow when there is something in them.
+const GROUPS: &[&str] = &[
+    "api",
+    "baseImages",
+    "images",
+    "driverTypes",
+    "drivers",
+    "subscriptions",
+    "functions",
+    "secrets",
+    "policies",
+    "serviceInstances",
+    "serviceaccounts",
+    "organizations",
+];
+
+impl Answers {
+    fn add(&mut self, kind: Kind, raw: Box<RawValue>) {
+        self.0.entry(kind.spec().group).or_default().push(raw);
+    }
+
+    fn print(&self, session: &Session) -> Result<(), CliError> {
+        if !session.console.is_for_programs() {
+            return Ok(());
+        }
+        let later = self.0.keys().filter(|group| !GROUPS.contains(group));
+        let members = GROUPS.iter().chain(later).map(|group| {
+            let list = self.0.get(group).map(|list| {
+                let list: Vec<&str> = list.iter().map(|raw| raw.get()).collect();
+                format!("[{}]", list.join(","))
+            });
+            format!("{}:{}", Value::from(*group), list.unwrap_or_else(|| "null".to_owned()))
+        });
+        let object = format!("{{{}}}", members.collect::<Vec<_>>().join(","));
+        let raw = RawValue::from_string(object).expect("JSON joined to a JSON object");
+        session.console.document(&raw)
+    }
+}

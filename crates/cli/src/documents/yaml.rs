@@ -1,0 +1,154 @@
+//! A file of documents, cut apart where YAML says so: at lines that begin with `---`. (The first command line cut at
+//! every such sequence of bytes, also inside a certificate.)
+
+use serde::Deserialize;
+
+use crate::documents::{Document, Kind};
+
+#[derive(Debug, Default)]
+pub struct Parsed {
+    pub documents: Vec<Document>,
+    /// Why some documents were passed over, for people.
+    pub skipped: Vec<String>,
+}
+
+/// All documents of a file. Errors are fragments that name the document and never quote it.
+pub fn documents(text: &str) -> Result<Parsed, String> {
+    #[derive(Deserialize, Default)]
+    struct Head {
+        #[serde(default)]
+        kind: Option<String>,
+        #[serde(default)]
+        name: Option<String>,
+    }
+    let mut parsed = Parsed::default();
+    for (index, part) in parts(text).into_iter().enumerate() {
+        let at = |why: String| format!("document {}: {why}", index + 1);
+        if part.lines().all(|line| line.trim().is_empty() || line.trim().starts_with('#')) {
+            continue;
+        }
+        let options = serde_saphyr::options! { with_snippet: false };
+        let head: Option<Head> =
+            serde_saphyr::from_str_with_options(&part, options).map_err(|e| at(e.to_string()))?;
+        let head = head.unwrap_or_default();
+        let name = head.name.unwrap_or_default();
+        let Some(kind) = head.kind else {
+            parsed.skipped.push(at("it has no kind".to_owned()));
+            continue;
+        };
+        let Some(kind) = Kind::parse(&kind) else {
+            parsed.skipped.push(at(format!("kind {kind:?} is not known here")));
+            continue;
+        };
+        let body = (kind.spec().decode)(&part).map_err(at)?;
+        parsed.documents.push(Document { kind, name, body });
+    }
+    Ok(parsed)
+}
+
+/// The documents' texts, each below as many empty lines as it has lines before it, so that errors name the right line.
+fn parts(text: &str) -> Vec<String> {
+    let mut parts = vec![String::new()];
+    for (number, line) in text.trim_start_matches('\u{feff}').lines().enumerate() {
+        let rest = line.strip_prefix("---").filter(|rest| is_end_of_marker(rest));
+        let ends = line == "..." || line.starts_with("... ");
+        let line = match rest {
+            _ if ends => "",
+            // The marker's own line may already hold something.
+            Some(rest) => {
+                parts.push("\n".repeat(number));
+                rest
+            }
+            None => line,
+        };
+        let part = parts.last_mut().expect("it starts with one part and only grows");
+        part.push_str(line);
+        part.push('\n');
+    }
+    parts
+}
+
+fn is_end_of_marker(rest: &str) -> bool {
+    rest.is_empty() || rest.starts_with([' ', '\t'])
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    fn bodies(text: &str) -> Vec<Value> {
+        documents(text).unwrap().documents.into_iter().map(|document| document.body).collect()
+    }
+
+    #[test]
+    fn documents_are_cut_apart_at_lines_only() {
+        let text = "\
+# a comment
+---
+kind: Secret
+name: tls
+secrets:
+  pem: |
+    -----BEGIN CERTIFICATE-----
+    abc --- def
+    -----END CERTIFICATE-----
+--- # the next
+kind: Secret
+name: b
+...
+---
+---
+{kind: Secret, name: c, tags: null}
+";
+        let names: Vec<_> =
+            documents(text).unwrap().documents.into_iter().map(|d| d.name).collect();
+        assert_eq!(names, ["tls", "b", "c"]);
+        assert_eq!(
+            bodies(text)[0]["secrets"]["pem"],
+            "-----BEGIN CERTIFICATE-----\nabc --- def\n-----END CERTIFICATE-----\n"
+        );
+    }
+
+    #[test]
+    fn numbers_and_truth_values_become_text_where_text_is_meant_and_stay_elsewhere() {
+        let check = |text: &str, pointer: &str, expect: Value| {
+            assert_eq!(bodies(text)[0].pointer(pointer), Some(&expect), "{text}");
+        };
+        let secret = "kind: Secret\nname: 7\nsecrets: {a: 2, b: true, c: 1.10, d: 0x1F, e: '', f: 2018-01-02}";
+        check(secret, "/name", json!("7"));
+        check(
+            secret,
+            "/secrets",
+            json!({"a": "2", "b": "true", "c": "1.10", "d": "0x1F", "e": "", "f": "2018-01-02"}),
+        );
+        let instance = "kind: ServiceInstance\nname: db\nparameters: {storage: 2, fast: true, text: '2', deep: [{x: 1.5}]}";
+        check(
+            instance,
+            "/parameters",
+            json!({"storage": 2, "fast": true, "text": "2", "deep": [{"x": 1.5}]}),
+        );
+    }
+
+    #[test]
+    fn what_is_unknown_is_passed_over_and_said() {
+        let parsed = documents("kind: Application\nname: x\n---\nname: y\n---\n\n").unwrap();
+        assert!(parsed.documents.is_empty());
+        assert_eq!(
+            parsed.skipped,
+            ["document 1: kind \"Application\" is not known here", "document 2: it has no kind"]
+        );
+    }
+
+    #[test]
+    fn an_error_names_the_document_and_its_line_and_quotes_nothing() {
+        let check = |text: &str, parts: &[&str]| {
+            let error = documents(text).unwrap_err();
+            assert!(parts.iter().all(|part| error.contains(part)), "{error}");
+            assert!(!error.contains("hunter2"), "{error}");
+        };
+        check("kind: Secret\n---\nkind: Secret\nsecrets: [hunter2]\n", &["document 2: ", "line 4"]);
+        check("kind: Secret\nsecrets: {a: hunter2", &["document 1: "]);
+    }
+}

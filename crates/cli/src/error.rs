@@ -1,0 +1,194 @@
+//! What can go wrong in a command, and how a person reads it. Every error of v0.1.22 ends with code 1.
+
+use std::{error::Error, fmt::Write as _, io};
+
+use dispatch_api::{ClientError, ErrorBody, Fault};
+
+use crate::output::clean;
+
+/// An error with what to do about it.
+#[derive(Debug)]
+pub struct CliError {
+    pub kind: Kind,
+    /// Whole lines below the message. They name only commands that exist.
+    pub hints: Vec<String>,
+}
+
+#[derive(Debug)]
+pub enum Kind {
+    /// The command line itself is wrong; the usage of the command follows.
+    Arguments(String),
+    /// A file, value or setting that was given is wrong.
+    Input(String),
+    /// The server refused, or could not be asked.
+    Client(ClientError),
+    /// The answer or the result line could not be written.
+    Output(io::Error),
+    /// Everything has been said on the progress line.
+    Said,
+}
+
+impl CliError {
+    pub fn arguments(message: impl Into<String>) -> Self {
+        Kind::Arguments(message.into()).into()
+    }
+
+    pub fn input(message: impl Into<String>) -> Self {
+        Kind::Input(message.into()).into()
+    }
+
+    #[must_use]
+    pub fn hint(mut self, line: impl Into<String>) -> Self {
+        self.hints.push(line.into());
+        self
+    }
+
+    /// HTTP status of a refusal.
+    pub fn status(&self) -> Option<u16> {
+        match &self.kind {
+            Kind::Client(ClientError::Refused { status, .. }) => Some(*status),
+            _ => None,
+        }
+    }
+
+    pub fn refusal(&self) -> Option<&ErrorBody> {
+        match &self.kind {
+            Kind::Client(ClientError::Refused { body, .. }) => Some(body),
+            _ => None,
+        }
+    }
+
+    /// What is written to stderr, without the usage of `Arguments`. Empty when there is nothing left to say.
+    pub fn text(&self) -> String {
+        let mut text = match &self.kind {
+            Kind::Arguments(message) => format!("Error: {message}\n"),
+            Kind::Input(message) => format!("{}\n", clean::text(message)),
+            Kind::Client(error) => client_text(error),
+            Kind::Output(error) => format!("failed to write the output: {error}\n"),
+            Kind::Said => String::new(),
+        };
+        for hint in &self.hints {
+            text.push_str(&clean::text(hint));
+            text.push('\n');
+        }
+        text
+    }
+}
+
+impl From<Kind> for CliError {
+    fn from(kind: Kind) -> Self {
+        Self { kind, hints: Vec::new() }
+    }
+}
+
+impl From<io::Error> for CliError {
+    fn from(error: io::Error) -> Self {
+        Kind::Output(error).into()
+    }
+}
+
+impl From<ClientError> for CliError {
+    fn from(error: ClientError) -> Self {
+        let hints = match &error {
+            ClientError::Unreachable { base, .. } if is_loopback(base) => {
+                vec!["start one with: dispatch server".to_owned()]
+            }
+            ClientError::Refused { status: 401, .. } => {
+                vec!["log in with: dispatch login --token TOKEN".to_owned()]
+            }
+            _ => Vec::new(),
+        };
+        Self { kind: Kind::Client(error), hints }
+    }
+}
+
+fn is_loopback(base: &url::Url) -> bool {
+    match base.host() {
+        Some(url::Host::Domain(name)) => name == "localhost",
+        Some(url::Host::Ipv4(address)) => address.is_loopback(),
+        Some(url::Host::Ipv6(address)) => address.is_loopback(),
+        None => false,
+    }
+}
+
+fn client_text(error: &ClientError) -> String {
+    match error {
+        ClientError::Refused { body, .. } => refused_text(body),
+        ClientError::Unreachable { base, source } => {
+            format!("server {} cannot be reached: {}\n", place(base), root_cause(source))
+        }
+        other => format!("{}\n", clean::text(&other.to_string())),
+    }
+}
+
+/// Scheme, host and port: a URL that was given may hold a password.
+fn place(base: &url::Url) -> String {
+    base.origin().ascii_serialization()
+}
+
+fn root_cause(error: &dyn Error) -> String {
+    let mut cause = error;
+    while let Some(deeper) = cause.source() {
+        cause = deeper;
+    }
+    let text = clean::line(&cause.to_string());
+    // "Connection refused (os error 111)"
+    match text.split_once(" (os error") {
+        Some((words, _)) => words.to_lowercase(),
+        None => text,
+    }
+}
+
+fn refused_text(body: &ErrorBody) -> String {
+    let message = clean::text(&body.message);
+    if body.faults.is_empty() {
+        return format!("[Code: {}] {message}\n", body.code);
+    }
+    let first = message.lines().next().unwrap_or_default();
+    format!("[Code: {}] {first}\n{}", body.code, faults_text(&body.faults))
+}
+
+fn faults_text(faults: &[Fault]) -> String {
+    let paths: Vec<String> = faults.iter().map(|fault| clean::line(&fault.path)).collect();
+    let width = paths.iter().map(|path| path.chars().count()).max().unwrap_or(0);
+    let mut text = String::new();
+    for (fault, path) in faults.iter().zip(&paths) {
+        let message = clean::line(&fault.message);
+        writeln!(text, "  {path:<width$}   {message}").expect("a String takes everything");
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refused(message: &str, faults: &[(&str, &str)]) -> CliError {
+        let faults = faults
+            .iter()
+            .map(|(path, message)| Fault { path: (*path).into(), message: (*message).into() })
+            .collect();
+        let body = ErrorBody { code: 422, message: message.into(), error: None, faults };
+        ClientError::Refused { status: 422, body }.into()
+    }
+
+    #[test]
+    fn a_refusal_prints_its_code_and_every_fault_in_a_column() {
+        let check = |error: CliError, expect: &str| assert_eq!(error.text(), expect);
+        check(refused("secret a not found", &[]), "[Code: 422] secret a not found\n");
+        check(
+            refused(
+                "serviceinstance db: 2 faults\nand more",
+                &[("/storage", "is not an integer"), ("/size", "unknown")],
+            )
+            .hint("nothing was created"),
+            "[Code: 422] serviceinstance db: 2 faults\n  /storage   is not an integer\n  /size      unknown\nnothing was created\n",
+        );
+    }
+
+    #[test]
+    fn what_others_wrote_cannot_move_the_cursor() {
+        let error = refused("bad \u{1b}[2Jthing\u{9b}1m", &[("/a\nb", "x\u{202e}y")]);
+        assert_eq!(error.text(), "[Code: 422] bad thing1m\n  /a b   xy\n");
+    }
+}

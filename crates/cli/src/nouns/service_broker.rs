@@ -1,0 +1,61 @@
+//! Service brokers in tables, and when one has been registered.
+
+use dispatch_api::{Operation, service_broker::ServiceBroker};
+
+use crate::{
+    clock,
+    nouns::{Noun, Operations, State, Words, reasons},
+    output::time,
+};
+
+impl Noun for ServiceBroker {
+    const WORDS: Words =
+        Words { command: "servicebroker", created: "servicebroker", deleted: "service broker" };
+    const OPERATIONS: Operations = Operations {
+        list: Operation::ListServiceBrokers,
+        get: Some(Operation::GetServiceBroker),
+        delete: Some(Operation::DeleteServiceBroker),
+    };
+    const HEADER: &'static [&'static str] = &["Name", "URL", "Classes", "Status", "Created Date"];
+    const WIDE: &'static [&'static str] = &["ID", "Login", "API", "Catalogue read", "Reason"];
+
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn cells(&self) -> Vec<String> {
+        let enabled = self.service_classes.iter().filter(|(_, class)| class.enabled);
+        vec![
+            self.name.clone(),
+            self.url.clone(),
+            enabled.map(|(name, _)| name.clone()).collect::<Vec<_>>().join("\n"),
+            self.status.clone(),
+            time::unix_date(self.created_time, &clock::zone()),
+        ]
+    }
+
+    fn wide(&self) -> Vec<String> {
+        let login = match &self.authentication.secret {
+            Some(secret) => format!("{} from secret {secret}", self.authentication.kind),
+            None => self.authentication.kind.clone(),
+        };
+        let catalog = self.catalog.as_ref();
+        let read = catalog.map(|catalog| time::unix_date(catalog.fetched_time, &clock::zone()));
+        vec![
+            self.id.to_string(),
+            login,
+            catalog.map(|catalog| catalog.api_version.clone()).unwrap_or_default(),
+            read.unwrap_or_default(),
+            reasons(self.reason.as_ref(), &self.conditions),
+        ]
+    }
+
+    fn state(&self) -> State {
+        let mut state = State::of(&self.status, self.reason.as_ref());
+        if !state.at_rest {
+            "reading the catalogue".clone_into(&mut state.doing);
+        }
+        state.advice = Some(format!("try again: dispatch refresh servicebroker {}", self.name));
+        state
+    }
+}

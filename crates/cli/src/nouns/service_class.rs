@@ -1,0 +1,47 @@
+//! Service classes in tables (contract §3.2).
+
+use dispatch_api::{Operation, service_class::ServiceClass};
+
+use crate::{
+    nouns::{Noun, Operations, State, Words, reasons},
+    output::clean,
+};
+
+impl Noun for ServiceClass {
+    const WORDS: Words =
+        Words { command: "serviceclass", created: "serviceclass", deleted: "service class" };
+    const OPERATIONS: Operations = Operations {
+        list: Operation::ListServiceClasses,
+        get: Some(Operation::GetServiceClass),
+        delete: Some(Operation::DeleteServiceClass),
+    };
+    const HEADER: &'static [&'static str] = &["Name", "Broker", "Bindable", "Plans", "Status"];
+    const WIDE: &'static [&'static str] = &["ID", "Enabled", "Description", "Reason"];
+
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn cells(&self) -> Vec<String> {
+        vec![
+            self.name.clone(),
+            self.broker.clone(),
+            self.bindable.to_string(),
+            self.plans.iter().map(|plan| plan.name.clone()).collect::<Vec<_>>().join("\n"),
+            self.status.clone(),
+        ]
+    }
+
+    fn wide(&self) -> Vec<String> {
+        vec![
+            self.id.to_string(),
+            self.enabled.to_string(),
+            clean::line(&self.description),
+            reasons(self.reason.as_ref(), &[]),
+        ]
+    }
+
+    fn state(&self) -> State {
+        State::of(&self.status, self.reason.as_ref())
+    }
+}

@@ -1,0 +1,87 @@
+//! Service instances in tables (contract §3.2), and when one has settled: with its automatic binding.
+
+use dispatch_api::{Operation, service_instance::ServiceInstance};
+
+use crate::{
+    clock,
+    nouns::{Noun, Operations, State, Words, reasons},
+    output::time,
+};
+
+impl Noun for ServiceInstance {
+    const WORDS: Words = Words {
+        command: "serviceinstance",
+        created: "serviceinstance",
+        deleted: "service instance",
+    };
+    const OPERATIONS: Operations = Operations {
+        list: Operation::ListServiceInstances,
+        get: Some(Operation::GetServiceInstance),
+        delete: Some(Operation::DeleteServiceInstance),
+    };
+    const HEADER: &'static [&'static str] =
+        &["Name", "Class", "Plan", "Provisioned", "Bound", "Status"];
+    const WIDE: &'static [&'static str] =
+        &["ID", "Broker", "Secret", "Created Date", "Last operation", "Reason"];
+
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The status column shows the binding's status once the instance is there and not bound yet.
+    fn cells(&self) -> Vec<String> {
+        let provisioned = self.status == "READY";
+        let bound = self.binding.as_ref().is_some_and(|binding| binding.status == "READY");
+        let status = match &self.binding {
+            Some(binding) if provisioned && !bound => &binding.status,
+            _ => &self.status,
+        };
+        vec![
+            self.name.clone(),
+            self.service_class.clone(),
+            self.service_plan.clone(),
+            provisioned.to_string(),
+            bound.to_string(),
+            status.clone(),
+        ]
+    }
+
+    fn wide(&self) -> Vec<String> {
+        let binding = self.binding.as_ref();
+        let operation = self.last_operation.as_ref();
+        let reason = self.reason.as_ref().or(binding.and_then(|binding| binding.reason.as_ref()));
+        vec![
+            self.id.to_string(),
+            self.broker.clone(),
+            binding.and_then(|binding| binding.secret.clone()).unwrap_or_default(),
+            time::unix_date(self.created_time, &clock::zone()),
+            operation
+                .map(|o| format!("{} {}: {}", o.kind, o.state, o.description))
+                .unwrap_or_default(),
+            reasons(reason, &self.conditions),
+        ]
+    }
+
+    /// The id is also the name of the secret, and in our own brokers of the database.
+    fn detail(&self) -> String {
+        format!("id {}", self.id)
+    }
+
+    fn state(&self) -> State {
+        let operation = self.last_operation.as_ref();
+        let mut state =
+            State::of(&self.status, self.reason.as_ref()).with_operation(&self.broker, operation);
+        if let Some(binding) = self.binding.as_ref().filter(|_| self.status == "READY") {
+            state = State::of(&binding.status, binding.reason.as_ref());
+            if !state.at_rest {
+                "binding".clone_into(&mut state.doing);
+            }
+            if !state.good {
+                state = state.with_operation(&self.broker, operation);
+                state.status = format!("binding {}", state.status);
+            }
+        }
+        state.advice = Some(format!("try again: dispatch retry serviceinstance {}", self.name));
+        state
+    }
+}

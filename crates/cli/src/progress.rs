@@ -1,0 +1,118 @@
+//! The progress line on stderr: redrawn on a terminal, elsewhere one line per change with the time first.
+//! It shows what it is told; waiting is `wait`.
+
+use std::{
+    future::Future,
+    io::{self, IsTerminal as _, Write as _},
+    time::{Duration, Instant},
+};
+
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+
+use crate::{
+    clock,
+    error::{CliError, Kind},
+    nouns::State,
+    output::{clean, time},
+};
+
+/// How often the line is redrawn while nothing changes.
+const REDRAW: Duration = Duration::from_millis(100);
+
+#[derive(Debug)]
+pub struct Progress {
+    name: String,
+    started: Instant,
+    /// None where stderr is no terminal.
+    line: Option<ProgressBar>,
+    shown: String,
+}
+
+impl Progress {
+    pub fn new(name: &str) -> Self {
+        let line = io::stderr().is_terminal().then(|| {
+            let line = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr());
+            let style = ProgressStyle::with_template("  {spinner} {wide_msg}")
+                .expect("the template is a constant that a test draws");
+            line.set_style(style);
+            line
+        });
+        Self { name: clean::line(name), started: Instant::now(), line, shown: String::new() }
+    }
+
+    /// Waits for an answer while the line lives. Ctrl-C stops watching, not the work.
+    pub async fn during<T>(
+        &self,
+        answer: impl Future<Output = Result<T, CliError>>,
+    ) -> Result<T, CliError> {
+        tokio::pin!(answer);
+        let mut redraw = tokio::time::interval(REDRAW);
+        loop {
+            tokio::select! {
+                answer = &mut answer => return answer,
+                _ = redraw.tick(), if self.line.is_some() => self.draw(),
+                _ = tokio::signal::ctrl_c() => {
+                    self.clear();
+                    self.write(&format!("  stopped watching {}; the work goes on", self.name));
+                    return Err(Kind::Said.into());
+                }
+            }
+        }
+    }
+
+    /// What the object is doing now.
+    pub fn show(&mut self, state: &State) {
+        let says = if state.says.is_empty() { String::new() } else { format!("  {}", state.says) };
+        if self.line.is_some() {
+            self.shown = format!("{}{says}", clean::line(&state.doing));
+            self.draw();
+            return;
+        }
+        let shown = format!("{}  {}{says}", self.name, clean::line(&state.doing));
+        if shown != self.shown {
+            let now = clock::now().to_zoned(clock::zone()).strftime("%H:%M:%S").to_string();
+            self.write(&format!("{now} {shown}"));
+            self.shown = shown;
+        }
+    }
+
+    /// The last line: `✓ azure-pg READY in 1.3 s   id 5b1f6c1e…`.
+    pub fn succeed(&self, outcome: &str, detail: &str) {
+        self.clear();
+        let detail = if detail.is_empty() { String::new() } else { format!("   {detail}") };
+        let span = time::span(self.started.elapsed());
+        self.write(&format!("  ✓ {} {outcome} in {span}{detail}", self.name));
+    }
+
+    /// The last line: `✗ azure-pg ERROR after 2 min 10 s: osba: "quota exceeded" · try again: …`.
+    pub fn fail(&self, state: &State) -> CliError {
+        self.clear();
+        let says = if state.says.is_empty() { String::new() } else { format!(": {}", state.says) };
+        let advice = state.advice.as_ref().map(|advice| format!(" · {advice}")).unwrap_or_default();
+        let span = time::span(self.started.elapsed());
+        self.write(&format!("  ✗ {} {} after {span}{says}{advice}", self.name, state.status));
+        Kind::Said.into()
+    }
+
+    fn draw(&self) {
+        if let Some(line) = &self.line {
+            let clock = time::clock(self.started.elapsed());
+            let (doing, says) = self.shown.split_once("  ").unwrap_or((&self.shown, ""));
+            line.set_message(format!(
+                "{}  {doing}  {clock}   {says}  (Ctrl-C stops watching, not the work)",
+                self.name
+            ));
+            line.tick();
+        }
+    }
+
+    fn clear(&self) {
+        if let Some(line) = &self.line {
+            line.finish_and_clear();
+        }
+    }
+
+    fn write(&self, text: &str) {
+        let _ = writeln!(io::stderr().lock(), "{}", clean::line(text));
+    }
+}

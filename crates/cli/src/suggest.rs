@@ -1,0 +1,49 @@
+//! Similar names, for what was not found.
+
+use crate::{
+    error::CliError,
+    nouns::Noun,
+    session::{NO_BODY, Received, Session},
+};
+
+/// Adds `did you mean azure-pg?` to a 404, if a list shows a name that is close. A list that fails is no second error.
+pub async fn similar<N: Noun>(session: &Session, name: &str, error: CliError) -> CliError {
+    if error.status() != Some(404) {
+        return error;
+    }
+    let listed: Result<Received<Vec<N>>, CliError> =
+        session.call(N::OPERATIONS.list, &[], &[], NO_BODY).await;
+    let Ok(listed) = listed else { return error };
+    match closest(name, listed.body.iter().map(Noun::name)) {
+        Some(close) => error.hint(format!("did you mean {close}?")),
+        None => error,
+    }
+}
+
+/// The closest name, when it is close enough to be a slip.
+pub fn closest<'n>(name: &str, known: impl Iterator<Item = &'n str>) -> Option<&'n str> {
+    let lower = name.to_lowercase();
+    let distance = |other: &str| strsim::damerau_levenshtein(&lower, &other.to_lowercase());
+    let nearest = known.map(|other| (distance(other), other)).min()?;
+    let limit = (name.chars().count() / 3).clamp(1, 3);
+    (nearest.0 <= limit).then_some(nearest.1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_slip_is_suggested() {
+        let known = ["azure-pg", "orders", "db"];
+        let check = |name: &str, expect: Option<&str>| {
+            assert_eq!(closest(name, known.iter().copied()), expect, "{name}");
+        };
+        check("azure-gp", Some("azure-pg"));
+        check("Azure-PG", Some("azure-pg"));
+        check("order", Some("orders"));
+        check("dc", Some("db"));
+        check("xy", None);
+        check("mysql", None);
+    }
+}

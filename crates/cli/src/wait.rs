@@ -1,0 +1,79 @@
+//! `--wait`: answers that the server holds until the object has settled (decision 9). Each held answer is a slice, so
+//! that what the broker says in between is seen; there is no sleeping and no polling here.
+
+use crate::{
+    error::CliError,
+    nouns::Noun,
+    progress::Progress,
+    session::{NO_BODY, Received, Session},
+};
+
+/// Seconds for which one answer is held.
+const SLICE: &str = "2";
+/// The longest that a server holds an answer.
+pub const LONGEST: &str = "300";
+
+/// Waits until the object can be used; an error is said on the progress line.
+pub async fn until_ready<N: Noun>(session: &Session, name: &str) -> Result<Received<N>, CliError> {
+    until_at_rest(session, name, "READY").await
+}
+
+/// The same, with another word for success, such as `rotated`.
+pub async fn until_at_rest<N: Noun>(
+    session: &Session,
+    name: &str,
+    outcome: &str,
+) -> Result<Received<N>, CliError> {
+    let get = N::OPERATIONS.get.expect("only kinds that can be looked at are waited for");
+    let mut progress = Progress::new(name);
+    loop {
+        let answer: Received<N> =
+            progress.during(session.call(get, &[name], &[("wait", SLICE)], NO_BODY)).await?;
+        let state = answer.body.state();
+        if answer.settled && state.at_rest {
+            if !state.good {
+                return Err(progress.fail(&state));
+            }
+            progress.succeed(outcome, &answer.body.detail());
+            return Ok(answer);
+        }
+        if answer.settled {
+            return Err(cannot_hold::<N>());
+        }
+        progress.show(&state);
+    }
+}
+
+/// Waits until GET answers 404, or until the object has come to rest because it could not be removed.
+pub async fn until_gone<N: Noun>(session: &Session, name: &str) -> Result<(), CliError> {
+    let get = N::OPERATIONS.get.expect("only kinds that can be looked at are waited for");
+    let mut progress = Progress::new(name);
+    loop {
+        let answer =
+            progress.during(session.call::<N>(get, &[name], &[("wait", SLICE)], NO_BODY)).await;
+        let answer = match answer {
+            Err(error) if error.status() == Some(404) => {
+                progress.succeed("gone", "");
+                return Ok(());
+            }
+            other => other?,
+        };
+        let mut state = answer.body.state();
+        if answer.settled && state.at_rest {
+            state.advice = None;
+            return Err(progress.fail(&state));
+        }
+        if answer.settled {
+            return Err(cannot_hold::<N>());
+        }
+        progress.show(&state);
+    }
+}
+
+/// A server of the first Dispatch answers at once, whatever is asked. Asking it again and again would be polling.
+fn cannot_hold<N: Noun>() -> CliError {
+    let noun = N::WORDS.command;
+    CliError::input(format!(
+        "this server does not hold answers for {noun}, so nothing was waited for"
+    ))
+}

@@ -1,0 +1,67 @@
+//! Wrong arguments, and commands that only explain themselves (contract §3.1).
+
+use crate::support::Case;
+
+#[test]
+fn wrong_arguments_are_told_in_the_words_that_scripts_know() {
+    Case::new("arguments/wrong")
+        .run("nope")
+        .run("gte")
+        .run("create secret onlyname")
+        .run("delete secret")
+        .run("delete secret a b")
+        .run("get secret a b")
+        .run("create serviceinstance db")
+        .run("create serviceclass postgresql")
+        .run("get secret --nope")
+        .run("get secret -x")
+        .run("get secret -o xml")
+        .run("get secret --port http")
+        .run("get secret --host")
+        .run("get secret --json -o yaml")
+        .run("create servicebroker b http://x --username u")
+        .check();
+}
+
+#[test]
+fn a_verb_without_a_noun_explains_itself_and_ends_well() {
+    Case::new("arguments/help")
+        .run("")
+        .run("get")
+        .run("get nope")
+        .run("create")
+        .run("update function hello")
+        .run("create serviceinstance --help")
+        .run("--version")
+        .check();
+}
+
+#[test]
+fn a_server_that_cannot_be_asked_is_named() {
+    Case::new("arguments/unreachable")
+        .run("get secret --port 1")
+        .run("get secret --scheme ftp")
+        .run_with("get secret", &[("DISPATCH_PORT", "x")])
+        .run_with("get secret", &[("DISPATCH_CONFIG", "nowhere.json")])
+        .answer(502, "<html>bad gateway</html>")
+        .run("get secret")
+        .answer(200, "not json")
+        .run("get secret")
+        .answer(401, r#"{"code":401,"message":"unauthenticated for invalid credentials"}"#)
+        .run("get secret")
+        .answer(422, r#"{"code":602,"message":"X-Dispatch-Org in header is required"}"#)
+        .run("get secret --organization ''")
+        .check();
+}
+
+#[test]
+fn environment_and_flags_choose_the_login() {
+    Case::new("arguments/login_of_a_call")
+        .answer(200, "[]")
+        .run_with("get secret --json", &[("DISPATCH_ORGANIZATION", "other")])
+        .answer(200, "[]")
+        .run_with("get secret", &[("DISPATCH_TOKEN", "t-1"), ("DISPATCH_JSON", "true")])
+        .answer(200, "[]")
+        .run("get secret --json=true --token t-2")
+        .check();
+}

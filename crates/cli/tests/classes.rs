@@ -1,0 +1,24 @@
+//! `dispatch … serviceclass`. What `describe` prints is a table in the sources.
+
+use crate::support::Case;
+
+const CLASS: &str = r#"{"id":"5b1f6c1e-9487-4b36-83ab-320052099d02","kind":"ServiceClass","name":"p.mysql / größe","broker":"my\u0007sql","brokerID":"5b1f6c1e-9487-4b36-83ab-320052099d02","bindable":true,"enabled":true,"plans":[{"id":"5b1f6c1e-9487-4b36-83ab-320052099d02","kind":"ServicePlan","name":"small","free":true,"schema":{"create":{},"update":{},"bind":{}}},{"id":"5b1f6c1e-9487-4b36-83ab-320052099d02","kind":"ServicePlan","name":"large","schema":{"create":{},"update":{},"bind":{}}}],"status":"READY","reason":null,"createdTime":0,"tags":null}"#;
+
+#[test]
+fn classes_with_any_name_are_listed_enabled_described_and_disabled() {
+    let list = format!("[{CLASS}]");
+    Case::new("classes/verbs")
+        .answer(200, &list)
+        .run("get serviceclasses")
+        .answer(200, &list)
+        .run("get class --available --broker b -o name")
+        .answer(200, CLASS)
+        .run("describe serviceclass 'p.mysql / größe' --broker b")
+        .answer(201, CLASS)
+        .run("create class 'p.mysql / größe' --broker b")
+        .answer(200, CLASS)
+        .run("delete class 'p.mysql / größe' --broker b")
+        .answer(409, r#"{"code":409,"message":"service class x stands for two: brokers a, b"}"#)
+        .run("get class x")
+        .check();
+}

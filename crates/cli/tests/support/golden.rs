@@ -1,0 +1,58 @@
+//! Golden files: compared, written again when asked, and never left over.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+pub struct Golden {
+    path: PathBuf,
+}
+
+impl Golden {
+    pub fn new(name: &str) -> Self {
+        Self { path: folder().join(format!("{name}.txt")) }
+    }
+
+    pub fn check(&self, actual: &str) {
+        if std::env::var_os("UPDATE").is_some() {
+            fs::create_dir_all(self.path.parent().unwrap()).unwrap();
+            fs::write(&self.path, actual).unwrap();
+            return;
+        }
+        let expected = fs::read_to_string(&self.path).unwrap_or_default();
+        if expected == actual {
+            return;
+        }
+        let line = expected.lines().zip(actual.lines()).take_while(|(a, b)| a == b).count();
+        panic!(
+            "{} differs from line {} on (UPDATE=1 writes it again); it is now:\n{actual}",
+            self.path.display(),
+            line + 1
+        );
+    }
+}
+
+fn folder() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cases")
+}
+
+/// Every file is named, in quotes, by some test.
+pub fn no_leftovers() {
+    let sources = fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests")).unwrap();
+    let sources: String = sources
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| path.extension().is_some_and(|extension| extension == "rs"))
+        .map(|path| fs::read_to_string(path).unwrap())
+        .collect();
+    for file in files(&folder()) {
+        let name = file.strip_prefix(folder()).unwrap().with_extension("");
+        let name = name.display().to_string();
+        assert!(sources.contains(&format!("\"{name}\"")), "no test names {name}");
+    }
+}
+
+fn files(folder: &Path) -> Vec<PathBuf> {
+    let paths = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    paths.flat_map(|path| if path.is_dir() { files(&path) } else { vec![path] }).collect()
+}

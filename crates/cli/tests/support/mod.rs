@@ -1,0 +1,141 @@
+//! One transcript: a scripted server, a home of its own, commands, and the golden file they are compared with.
+
+pub mod golden;
+pub mod redact;
+pub mod server;
+
+use std::{
+    fs,
+    path::Path,
+    process::{Command, Stdio},
+};
+
+use golden::Golden;
+use redact::Redactor;
+use server::Server;
+
+/// A case: answers are queued, commands are run, the file is compared at the end.
+pub struct Case {
+    name: &'static str,
+    server: Server,
+    home: tempfile::TempDir,
+    redactor: Redactor,
+    text: String,
+}
+
+impl Case {
+    /// `name` is the file `tests/cases/<name>.txt`.
+    pub fn new(name: &'static str) -> Self {
+        let home = tempfile::tempdir().unwrap();
+        let server = Server::start();
+        let config = format!(
+            r#"{{"current": "local", "contexts": {{"local": {{"host": "127.0.0.1", "port": {}, "scheme": "http", "organization": "testorg", "cookie": "cookie"}}}}}}"#,
+            server.port
+        );
+        fs::create_dir(home.path().join(".dispatch")).unwrap();
+        fs::write(home.path().join(".dispatch/config.json"), config).unwrap();
+        let mut redactor = Redactor::default();
+        redactor.constant(&format!("127.0.0.1:{}", server.port), "<server>");
+        redactor.constant(&server.port.to_string(), "<port>");
+        redactor.constant(&home.path().display().to_string(), "<home>");
+        Self { name, server, home, redactor, text: String::new() }
+    }
+
+    /// The next answer of the server, whatever it is asked.
+    pub fn answer(mut self, status: u16, body: &str) -> Self {
+        self.server.answer(status, &[], body);
+        self
+    }
+
+    /// The next answer, which says that the object has not settled yet.
+    pub fn unsettled(mut self, status: u16, body: &str) -> Self {
+        self.server.answer(status, &[("Dispatch-Settled", "false")], body);
+        self
+    }
+
+    /// A file in the directory in which commands run.
+    pub fn file(self, name: &str, content: &str) -> Self {
+        let path = self.home.path().join(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, content).unwrap();
+        self
+    }
+
+    /// Runs `dispatch` with these arguments and notes everything.
+    pub fn run(self, arguments: &str) -> Self {
+        self.run_with(arguments, &[])
+    }
+
+    pub fn run_with(mut self, arguments: &str, environment: &[(&str, &str)]) -> Self {
+        let words = words(arguments);
+        let output = Command::new(env!("CARGO_BIN_EXE_dispatch"))
+            .args(&words)
+            .current_dir(self.home.path())
+            .env_clear()
+            .env("HOME", self.home.path())
+            .env("TZ", "UTC")
+            .envs(environment.iter().copied())
+            .stdin(Stdio::null())
+            .output()
+            .unwrap();
+        let variables: String =
+            environment.iter().map(|(name, value)| format!("{name}={value} ")).collect();
+        self.text.push_str(&format!("$ {variables}dispatch {arguments}\n"));
+        for request in self.server.seen() {
+            self.text.push_str(&format!("→ {request}\n"));
+        }
+        self.text.push_str(&format!("exit {}\n", output.status.code().unwrap_or(-1)));
+        self.section("stdout", &output.stdout);
+        self.section("stderr", &output.stderr);
+        self.text.push('\n');
+        self
+    }
+
+    /// Notes a file as it is now.
+    pub fn note_file(mut self, name: &str) -> Self {
+        let content = fs::read(self.home.path().join(name)).unwrap();
+        self.section(name, &content);
+        self.text.push('\n');
+        self
+    }
+
+    pub fn home(&self) -> &Path {
+        self.home.path()
+    }
+
+    /// Compares, and makes sure that every answer was asked for.
+    pub fn check(self) {
+        assert_eq!(self.server.left(), 0, "{}: answers that nobody asked for", self.name);
+        Golden::new(self.name).check(&self.redactor.redact(&self.text));
+    }
+
+    fn section(&mut self, title: &str, content: &[u8]) {
+        if content.is_empty() {
+            return;
+        }
+        let content = String::from_utf8_lossy(content);
+        self.text.push_str(&format!("--- {title}\n{content}"));
+        if !content.ends_with('\n') {
+            self.text.push_str("\n(no line break at the end)\n");
+        }
+    }
+}
+
+/// Splits as a shell does, as far as the cases need it: blanks, and single quotes around a word.
+fn words(arguments: &str) -> Vec<String> {
+    let mut words = Vec::new();
+    let mut word: Option<String> = None;
+    let mut quoted = false;
+    for c in arguments.chars() {
+        match c {
+            '\'' => {
+                quoted = !quoted;
+                word.get_or_insert_default();
+            }
+            ' ' if !quoted => words.extend(word.take()),
+            c => word.get_or_insert_default().push(c),
+        }
+    }
+    words.extend(word);
+    words
+}

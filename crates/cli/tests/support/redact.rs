@@ -1,0 +1,123 @@
+//! The one redactor: replaces what differs from run to run, the same thing by the same word.
+
+use std::collections::BTreeMap;
+
+#[derive(Default)]
+pub struct Redactor {
+    constants: Vec<(String, String)>,
+}
+
+impl Redactor {
+    /// A text that is known beforehand, such as a port.
+    pub fn constant(&mut self, text: &str, word: &str) {
+        self.constants.push((text.to_owned(), word.to_owned()));
+    }
+
+    pub fn redact(&self, text: &str) -> String {
+        let mut text = text.to_owned();
+        for (from, to) in &self.constants {
+            text = text.replace(from, to);
+        }
+        let text = replace(&text, Pattern::uuid(), "id");
+        let text = replace(&text, Pattern::clock(), "");
+        spans(&text)
+    }
+}
+
+/// A shape: `h` is a hexadecimal digit, `9` a decimal one, everything else itself.
+struct Pattern {
+    shape: &'static str,
+    word: &'static str,
+}
+
+impl Pattern {
+    const fn uuid() -> Self {
+        Self { shape: "hhhhhhhh-hhhh-hhhh-hhhh-hhhhhhhhhhhh", word: "id" }
+    }
+
+    /// The time at the start of a progress line.
+    const fn clock() -> Self {
+        Self { shape: "99:99:99 ", word: "<time> " }
+    }
+
+    fn matches(&self, text: &str) -> bool {
+        let mut chars = text.chars();
+        self.shape.chars().all(|shape| {
+            chars.next().is_some_and(|c| match shape {
+                'h' => c.is_ascii_hexdigit(),
+                '9' => c.is_ascii_digit(),
+                other => c == other,
+            })
+        })
+    }
+}
+
+/// Replaces every place that has the shape. Numbered words stay the same for the same text; times all look alike.
+fn replace(text: &str, pattern: Pattern, number: &str) -> String {
+    let mut seen: BTreeMap<String, usize> = BTreeMap::new();
+    let mut out = String::new();
+    let mut rest = text;
+    while let Some(c) = rest.chars().next() {
+        let fresh = number.is_empty() && !(out.is_empty() || out.ends_with('\n'));
+        if !fresh && pattern.matches(rest) {
+            let (found, after) = rest.split_at(pattern.shape.len());
+            let next = seen.len() + 1;
+            let index = *seen.entry(found.to_owned()).or_insert(next);
+            if number.is_empty() {
+                out.push_str(pattern.word);
+            } else {
+                // As long as what it stands for, so that tables keep their shape.
+                let word = format!("<{}-{index}", pattern.word);
+                out.push_str(&format!("{word:.<width$}>", width = pattern.shape.len() - 1));
+            }
+            rest = after;
+        } else {
+            out.push(c);
+            rest = &rest[c.len_utf8()..];
+        }
+    }
+    out
+}
+
+/// `in 12 ms`, `after 1.3 s`, `(31 ms)` become `<span>`.
+fn spans(text: &str) -> String {
+    let mut words: Vec<String> = Vec::new();
+    for line in text.split('\n') {
+        let mut line = line.to_owned();
+        for before in [" in ", " after ", " ("] {
+            let Some(start) = line.find(before).map(|at| at + before.len()) else { continue };
+            let rest = &line[start..];
+            let digits = rest.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(rest.len());
+            for unit in [" ms", " s"] {
+                if digits > 0 && rest[digits..].starts_with(unit) {
+                    line.replace_range(start..start + digits + unit.len(), "<span>");
+                    break;
+                }
+            }
+        }
+        words.push(line);
+    }
+    words.join("\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_same_id_gets_the_same_word_and_another_one_another() {
+        let text = "a 5b1f6c1e-0000-4000-8000-000000009d02 b 11111111-0000-4000-8000-000000009d02 c 5b1f6c1e-0000-4000-8000-000000009d02";
+        let one = "<id-1..............................>";
+        let two = one.replace('1', "2");
+        assert_eq!(Redactor::default().redact(text), format!("a {one} b {two} c {one}"));
+    }
+
+    #[test]
+    fn times_at_the_start_of_a_line_and_spans_are_replaced_and_other_numbers_are_not() {
+        let text =
+            "10:31:07 db\nFri 10:31:07 2026\n✓ db READY in 1.3 s\n✗ after 43 ms: x\nin 3 words";
+        let expect =
+            "<time> db\nFri 10:31:07 2026\n✓ db READY in <span>\n✗ after <span>: x\nin 3 words";
+        assert_eq!(Redactor::default().redact(text), expect);
+    }
+}
