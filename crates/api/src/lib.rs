@@ -9,7 +9,12 @@ pub mod route;
 pub mod routes;
 pub mod tag;
 
+pub mod api;
+pub mod base_image;
+pub mod function;
+pub mod image;
 pub mod orphan;
+pub mod run;
 pub mod secret;
 pub mod service_binding;
 pub mod service_broker;

@@ -1,8 +1,8 @@
 //! The table of contents of the API: the rows of each noun, one after the other.
 
 use crate::{
-    Method, Operation, Route, orphan, secret, service_binding, service_broker, service_class,
-    service_instance, version,
+    Method, Operation, Route, api, base_image, function, image, orphan, run, secret,
+    service_binding, service_broker, service_class, service_instance, version,
 };
 
 /// All rows, by noun.
@@ -14,6 +14,11 @@ pub const TABLE: &[&[Route]] = &[
     service_instance::ROUTES,
     service_binding::ROUTES,
     orphan::ROUTES,
+    base_image::ROUTES,
+    image::ROUTES,
+    function::ROUTES,
+    run::ROUTES,
+    api::ROUTES,
 ];
 
 /// First segments after `/v1/` that the first Dispatch served and this one does not serve yet: 501 (contract §1.1).

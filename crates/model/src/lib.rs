@@ -11,7 +11,11 @@ pub mod object;
 pub mod status;
 
 pub mod access_key;
+pub mod api;
+pub mod base_image;
 pub mod broker_operation;
+pub mod function;
+pub mod image;
 pub mod organization;
 pub mod orphan;
 pub mod secret;

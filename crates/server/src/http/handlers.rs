@@ -55,5 +55,32 @@ pub(super) async fn handle(call: &Call) -> Result<Answer, ApiError> {
         Operation::RotateServiceBinding => service_binding::rotate(call).await,
 
         Operation::ListOrphans => orphan::list(call).await,
+
+        Operation::CreateBaseImage
+        | Operation::ListBaseImages
+        | Operation::GetBaseImage
+        | Operation::UpdateBaseImage
+        | Operation::DeleteBaseImage
+        | Operation::CreateImage
+        | Operation::ListImages
+        | Operation::GetImage
+        | Operation::UpdateImage
+        | Operation::DeleteImage
+        | Operation::CreateFunction
+        | Operation::ListFunctions
+        | Operation::GetFunction
+        | Operation::UpdateFunction
+        | Operation::DeleteFunction
+        | Operation::CreateRun
+        | Operation::ListRuns
+        | Operation::GetRun
+        | Operation::CreateApi
+        | Operation::ListApis
+        | Operation::GetApi
+        | Operation::UpdateApi
+        | Operation::DeleteApi => Err(ApiError::new(
+            dispatch_model::ErrorCode::NotImplemented,
+            "Endpoint is not implemented in this version of Dispatch",
+        )),
     }
 }

@@ -1,0 +1,58 @@
+//! An image: a base image and a layer with what functions depend on.
+
+use serde::{Deserialize, Serialize};
+
+use crate::{Id, Kind, Name, Noun, Object, Phase, base_image::BaseImage};
+
+#[derive(Debug)]
+pub enum Image {}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Spec {
+    pub base_image: Id<BaseImage>,
+    pub base_image_name: Name,
+    pub language: String,
+    /// Text of requirements.txt or its like; empty for none.
+    pub manifest: String,
+    pub system_packages: Vec<SystemPackage>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SystemPackage {
+    pub name: String,
+    pub version: String,
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Status {
+    pub observed_generation: u64,
+    pub built: Option<Built>,
+    pub failure: Option<String>,
+    /// The last lines of the last build, at most 200.
+    pub log: Vec<String>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Built {
+    /// Digest of the dependency layer; `None` without dependencies.
+    pub layer: Option<String>,
+    /// The base image's digest that it was built on.
+    pub base_digest: String,
+}
+
+impl Noun for Image {
+    const KIND: Kind = Kind::Image;
+    type Spec = Spec;
+    type Status = Status;
+}
+
+pub fn phase(image: &Object<Image>) -> (Phase, Option<String>) {
+    let status = &image.status;
+    let observed = status.observed_generation == image.meta.generation;
+    match (&status.failure, &status.built, observed) {
+        (Some(failure), _, true) => (Phase::Error, Some(failure.clone())),
+        (None, Some(_), true) => (Phase::Ready, None),
+        (_, Some(_), false) => (Phase::Updating, None),
+        _ => (Phase::Initialized, None),
+    }
+}
