@@ -25,38 +25,51 @@ pub(crate) struct Endpoints {
     hosts: File,
     names: BTreeMap<String, Ipv4Addr>,
     addresses: BTreeSet<IpAddr>,
-    open: Vec<Endpoint>,
+    open: BTreeSet<SocketAddr>,
 }
 
 impl Endpoints {
     /// `hosts` is the sandbox's /etc/hosts, open for appending.
     pub(crate) fn new(hosts: File) -> Self {
-        Self { hosts, names: BTreeMap::new(), addresses: BTreeSet::new(), open: Vec::new() }
+        Self { hosts, names: BTreeMap::new(), addresses: BTreeSet::new(), open: BTreeSet::new() }
     }
 
-    /// Makes each endpoint reachable and gives its listener. Known ones are skipped.
+    /// Makes each endpoint reachable and gives its listener. One whose address and port are served
+    /// already (as after `localhost` for `127.0.0.1`) is skipped. All or none of them are made.
     pub(crate) fn add(
         &mut self,
         endpoints: &[Endpoint],
     ) -> Result<Vec<(Endpoint, OwnedFd)>, StepError> {
+        let before = self.open.clone();
         let mut made = Vec::new();
         for endpoint in endpoints {
-            if self.open.contains(endpoint) {
-                continue;
+            match self.add_one(endpoint) {
+                Ok(Some(listener)) => made.push((endpoint.clone(), listener)),
+                Ok(None) => {}
+                Err(error) => {
+                    self.open = before;
+                    return Err(error);
+                }
             }
-            if self.open.len() >= MAX_ENDPOINTS {
-                return Err(StepError {
-                    step: format!("hold more than {MAX_ENDPOINTS} endpoints"),
-                    errno: libc::ENOSPC,
-                });
-            }
-            let address = self.address(endpoint)?;
-            let listener = listener(SocketAddr::new(address, endpoint.port))
-                .step_on("listen for", &format_args!("{}:{}", endpoint.host, endpoint.port))?;
-            self.open.push(endpoint.clone());
-            made.push((endpoint.clone(), listener));
         }
         Ok(made)
+    }
+
+    fn add_one(&mut self, endpoint: &Endpoint) -> Result<Option<OwnedFd>, StepError> {
+        let place = SocketAddr::new(self.address(endpoint)?, endpoint.port);
+        if self.open.contains(&place) {
+            return Ok(None);
+        }
+        if self.open.len() >= MAX_ENDPOINTS {
+            return Err(StepError {
+                step: format!("hold more than {MAX_ENDPOINTS} endpoints"),
+                errno: libc::ENOSPC,
+            });
+        }
+        let listener = listener(place)
+            .step_on("listen for", &format_args!("{}:{}", endpoint.host, endpoint.port))?;
+        self.open.insert(place);
+        Ok(Some(listener))
     }
 
     fn address(&mut self, endpoint: &Endpoint) -> Result<IpAddr, StepError> {
@@ -73,7 +86,8 @@ impl Endpoints {
 
     /// A name gets an address of its own in 127.64.0.0/16, which `lo` holds without being asked.
     fn name(&mut self, name: &str) -> Result<Ipv4Addr, StepError> {
-        if let Some(known) = self.names.get(name) {
+        let key = name.to_ascii_lowercase();
+        if let Some(known) = self.names.get(&key) {
             return Ok(*known);
         }
         let number = u8::try_from(self.names.len() + 1)
@@ -81,7 +95,7 @@ impl Endpoints {
             .step("number a host name")?;
         let address = Ipv4Addr::new(127, 64, 0, number);
         writeln!(self.hosts, "{address} {name}").step("write /etc/hosts")?;
-        self.names.insert(name.to_owned(), address);
+        self.names.insert(key, address);
         Ok(address)
     }
 }

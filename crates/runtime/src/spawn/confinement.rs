@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 /// One way in which a worker is held.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Layer {
     Namespaces,
@@ -41,6 +41,14 @@ impl Confinement {
     #[must_use]
     pub fn get(&self, layer: Layer) -> Option<&LayerState> {
         self.layers.iter().find(|(name, _)| *name == layer).map(|(_, state)| state)
+    }
+}
+
+impl Confinement {
+    pub(crate) fn set(&mut self, layer: Layer, state: LayerState) {
+        self.layers.retain(|(name, _)| *name != layer);
+        self.layers.push((layer, state));
+        self.layers.sort_by_key(|(name, _)| *name);
     }
 }
 

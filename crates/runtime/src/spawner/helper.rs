@@ -17,6 +17,8 @@ use crate::spawn::Confinement;
 
 /// First argument of the helper. Not for people: hidden, and useless without the socket.
 const ASKED: &str = "--dispatch-spawn-helper";
+/// Second argument, where the starting thread lives as long as the process.
+const DIE_WITH_PARENT: &str = "die-with-parent";
 
 /// Longer than any machine takes to start a process.
 const GREETING_TIMEOUT_S: u64 = 20;
@@ -68,8 +70,9 @@ impl Helper {
 pub fn main_if_asked() {
     // Not `std::env::args`: in tests this runs before the standard library has them.
     let line = std::fs::read("/proc/self/cmdline").unwrap_or_default();
-    if line.split(|byte| *byte == 0).nth(1) == Some(ASKED.as_bytes()) {
-        serve::main();
+    let mut words = line.split(|byte| *byte == 0).skip(1);
+    if words.next() == Some(ASKED.as_bytes()) {
+        serve::main(words.next() == Some(DIE_WITH_PARENT.as_bytes()));
     }
 }
 
@@ -86,7 +89,7 @@ pub fn start(config: &SpawnerConfig) -> Result<Helper, StartError> {
     let child = Command::new(PathBuf::from("/proc/self/exe"))
         .arg0("dispatch-spawn-helper")
         .arg(ASKED)
-        .arg(if is_main_thread() { "die-with-parent" } else { "die-with-socket" })
+        .args(is_main_thread().then_some(DIE_WITH_PARENT))
         .env_clear()
         .current_dir("/")
         .stdin(Stdio::from(theirs))

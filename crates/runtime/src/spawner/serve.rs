@@ -9,7 +9,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::{Mode, OFlags, open};
 use rustix::io::fcntl_dupfd_cloexec;
 use rustix::process::{
-    Resource, Rlimit, Signal, WaitOptions, WaitStatus, pidfd_send_signal,
+    Resource, Rlimit, Signal, WaitOptions, WaitStatus, getrlimit, pidfd_send_signal,
     set_parent_process_death_signal, setrlimit, setsid, wait,
 };
 
@@ -21,7 +21,7 @@ use crate::sandbox::cgroup::{Cgroups, WorkerGroup};
 use crate::sandbox::step::{Step, StepError};
 use crate::sandbox::tree::Source;
 use crate::sandbox::{Plan, sys};
-use crate::spawn::{Confinement, WorkerSpec};
+use crate::spawn::{Confinement, Layer, LayerState, NetworkSpec, WorkerSpec};
 
 mod clone;
 mod confinement;
@@ -33,26 +33,29 @@ const RETRY_MS: i64 = 20;
 const LAST_ROUNDS: u32 = 200;
 
 /// Never returns.
-pub(super) fn main() -> ! {
-    let code = match begin() {
+pub(super) fn main(die_with_parent: bool) -> ! {
+    let code = match begin(die_with_parent) {
         Ok(()) => 0,
         Err(_) => 1,
     };
     sys::exit_now(code)
 }
 
-fn begin() -> io::Result<()> {
+fn begin(die_with_parent: bool) -> io::Result<()> {
     let socket = fcntl_dupfd_cloexec(rustix::stdio::stdin(), 10)?;
     let null = open("/dev/null", OFlags::RDWR | OFlags::CLOEXEC, Mode::empty())?;
     rustix::stdio::dup2_stdin(&null)?;
     sys::helper_signals();
-    if std::env::args().nth(2).as_deref() == Some("die-with-parent") {
+    if die_with_parent {
         set_parent_process_death_signal(Some(Signal::USR2))?;
     }
     // Out of the terminal's reach; fails only if it leads a session already.
     let _ = setsid();
     rustix::thread::set_name(c"spawn-helper")?;
     setrlimit(Resource::Core, Rlimit { current: Some(0), maximum: Some(0) })?;
+    // Two descriptors per worker: the usual soft limit of 1024 would be too low.
+    let descriptors = getrlimit(Resource::Nofile).maximum;
+    setrlimit(Resource::Nofile, Rlimit { current: descriptors, maximum: descriptors })?;
     let Some((Request::Configure(config), _)) = receive::<Request>(&socket)? else {
         return Err(io::Error::other("not configured"));
     };
@@ -167,6 +170,10 @@ impl State {
                 what: "every host uid for workers is taken".to_owned(),
             })?),
         };
+        let mut confinement = self.confinement.clone();
+        if spec.network == NetworkSpec::Unconfined {
+            confinement.set(Layer::Network, LayerState::Off("the host's, unconfined".to_owned()));
+        }
         let started = self.start(spec, sources, uid, control);
         let (pid, worker) = started.map_err(|error| {
             if let (Some(uids), Some(uid)) = (&mut self.uids, uid) {
@@ -175,7 +182,7 @@ impl State {
             failed(error)
         })?;
         let memory = worker.group.memory_directory().map(ToOwned::to_owned);
-        let accepted = Report::Accepted { pid, memory, confinement: self.confinement.clone() };
+        let accepted = Report::Accepted { pid, memory, confinement };
         let _ = send(control, &accepted, &[worker.pidfd.as_fd()]);
         self.workers.insert(pid, worker);
         Ok(())

@@ -176,6 +176,10 @@ async fn endpoints_are_added_to_a_running_worker() {
     tell(&spawned.channel, "late.example.test 5432\n");
     assert_eq!(line(&spawned.stdout).await, "late.example.test late-x\n");
     assert!(added(&spawned.process, &[early, late]).await.is_empty(), "both are known");
+    let same = [endpoint("LATE.example.test", 5432), endpoint("::ffff:10.9.8.7", 80)];
+    assert!(added(&spawned.process, &same).await.is_empty(), "in other words");
+    let local = [endpoint("localhost", 7000), endpoint("127.0.0.1", 7000)];
+    assert_eq!(added(&spawned.process, &local).await.len(), 1);
     lab.finish().await;
 }
 

@@ -133,6 +133,26 @@ async fn dropping_the_process_handle_kills_the_worker() {
 }
 
 #[tokio::test]
+async fn a_server_that_gave_up_root_still_ends_workers() {
+    let lab = Lab::new();
+    if !is_root() {
+        println!("skipped: only root can give it up");
+        return lab.finish().await;
+    }
+    // This thread alone, as the server does as a whole after starting its helper.
+    let user = rustix::process::Uid::from_raw(61_234);
+    rustix::thread::set_thread_res_uid(user, user, user).unwrap();
+    let spawned = lab.spawn(lab.spec("import signal; signal.pause()")).await.unwrap();
+    let processes = descendants(lab.helper);
+    assert_eq!(processes.len(), 2);
+    assert!(spawned.process.memory_bytes().is_some());
+    spawned.process.kill();
+    assert_eq!(spawned.process.wait().await, Exit::Signal(9));
+    assert_eq!(descendants(lab.helper), Vec::<u32>::new());
+    lab.finish().await;
+}
+
+#[tokio::test]
 async fn giving_up_on_a_spawn_leaves_no_worker() {
     let lab = Lab::new();
     for _ in 0..20 {

@@ -264,3 +264,46 @@ fn end_all_in(directory: &Path) {
     }
     rustix::thread::sched_yield();
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sandbox::sys::{self, Cloned};
+
+    /// Where version 2 is mounted and this process may make cgroups.
+    fn version_2() -> Option<PathBuf> {
+        let mounts = fs::read_to_string("/proc/self/mounts").unwrap();
+        let line = mounts.lines().find(|line| line.starts_with("cgroup2 "))?;
+        let root = PathBuf::from(line.split(' ').nth(1)?);
+        let test = root.join(format!("dispatch-test-{}", std::process::id()));
+        fs::create_dir(&test).ok().map(|()| test)
+    }
+
+    #[test]
+    fn a_clone_begins_its_life_in_a_directory_of_version_2() {
+        let Some(directory) = version_2() else {
+            println!("skipped: no cgroup v2 here that this user may write");
+            return;
+        };
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let into = open(&directory, flags, Mode::empty()).unwrap();
+        let (hear, go) = rustix::pipe::pipe().unwrap();
+        match sys::clone_with(0, Some(std::os::fd::AsFd::as_fd(&into))).unwrap() {
+            Cloned::Child => {
+                let _ = rustix::io::read(&hear, &mut [0u8; 1]);
+                sys::exit_now(0)
+            }
+            Cloned::Parent { pid, .. } => {
+                let inside = fs::read_to_string(directory.join("cgroup.procs")).unwrap();
+                assert_eq!(inside.trim(), pid.to_string());
+                let mut group = WorkerGroup { directories: vec![directory.clone()], memory: None };
+                assert!(!group.remove(), "a process lives in it");
+                rustix::io::write(&go, b"g").unwrap();
+                let pid = Pid::from_raw(pid);
+                rustix::process::waitpid(pid, rustix::process::WaitOptions::empty()).unwrap();
+                assert!(group.remove());
+                assert!(!directory.exists());
+            }
+        }
+    }
+}

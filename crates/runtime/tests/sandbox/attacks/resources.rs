@@ -80,6 +80,28 @@ time.sleep(1); print('done', flush=True)";
 }
 
 #[tokio::test]
+async fn memory_that_no_process_has_mapped_counts() {
+    let lab = Lab::new();
+    let memory_file = "import os, time
+fd = os.memfd_create('x')
+for n in range(120): os.write(fd, bytes(1 << 20))
+time.sleep(1); print('done', flush=True)";
+    let segments = "import ctypes, time
+libc = ctypes.CDLL(None); libc.shmat.restype = ctypes.c_void_p
+libc.shmdt.argtypes = [ctypes.c_void_p]
+for n in range(12):
+    id = libc.shmget(0, ctypes.c_size_t(10 << 20), 0o1600)
+    at = libc.shmat(id, None, 0); ctypes.memset(at, 1, 10 << 20); libc.shmdt(at)
+time.sleep(1); print('done', flush=True)";
+    for program in [memory_file, segments] {
+        let outcome = Outcome::of(lab.spawn(with(&lab, program, 80)).await.unwrap()).await;
+        assert_eq!(outcome.exit, Exit::Memory, "{outcome:?}");
+        done(&Outcome::of(lab.spawn(with(&lab, program, 400)).await.unwrap()).await);
+    }
+    lab.finish().await;
+}
+
+#[tokio::test]
 async fn memory_in_use_is_known() {
     let lab = Lab::new();
     let program =
