@@ -17,6 +17,7 @@ mod platform;
 mod schema;
 pub mod server;
 mod time;
+pub mod workers;
 
 #[cfg(test)]
 mod testing;

@@ -8,7 +8,7 @@ use dispatch_store::{OrgScope, ReadError, Store, SystemScope};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-use crate::{brokers::Brokers, consumers::Consumers, http::Authenticator};
+use crate::{brokers::Brokers, consumers::Consumers, http::Authenticator, workers::Workers};
 
 /// The parts of one server.
 #[derive(Debug)]
@@ -22,6 +22,7 @@ pub struct Platform {
     pub brokers: Brokers,
     pub wakers: Wakers,
     pub consumers: Arc<dyn Consumers>,
+    pub workers: Arc<Workers>,
     /// Held answers end when this does.
     pub stopping: CancellationToken,
 }

@@ -13,6 +13,7 @@ use axum::body::Body;
 use dispatch_engine::{Clock, Controller, Entropy, Options, Reconciler};
 use dispatch_gateway::listener::{self, Limits};
 use dispatch_model::Kind;
+use dispatch_runtime::layer::LayerError;
 use dispatch_store::{Keyring, KeyringError, OpenError, Store};
 use tokio::{net::TcpListener, task::JoinSet};
 use tokio_util::sync::CancellationToken;
@@ -27,6 +28,7 @@ use crate::{
     first_start::{self, Addresses, FirstStartError},
     http::{self, Authenticator},
     platform::{Platform, Wakers},
+    workers::{Machine, Workers},
 };
 
 /// A server that answers.
@@ -65,16 +67,23 @@ pub enum StartError {
     Keys(#[from] KeyringError),
     #[error("open the store")]
     Store(#[from] OpenError),
+    #[error("open the layers")]
+    Layers(#[from] LayerError),
     #[error("prepare the first start")]
     FirstStart(#[from] FirstStartError),
 }
 
+/// What a server takes from its surroundings.
+#[derive(Debug)]
+pub struct Parts {
+    pub clock: Arc<dyn Clock>,
+    pub entropy: Arc<dyn Entropy>,
+    pub machine: Machine,
+}
+
 /// Starts a server. It answers when this returns.
-pub async fn start(
-    settings: Settings,
-    clock: Arc<dyn Clock>,
-    entropy: Arc<dyn Entropy>,
-) -> Result<Running, StartError> {
+pub async fn start(settings: Settings, parts: Parts) -> Result<Running, StartError> {
+    let Parts { clock, entropy, machine } = parts;
     let lock = lock(&settings)?;
     let keyring = Keyring::open(&settings.keys)?;
     let options = dispatch_store::Options::new(settings.data.join("dispatch.db"), keyring);
@@ -92,6 +101,8 @@ pub async fn start(
     }
     let connector = Arc::new(Connector::new(settings.allow_private_addresses));
     connector.set_own(vec![addresses.control_plane, addresses.gateway, addresses.gateway_tls]);
+    let layers = settings.data.join("layers");
+    let workers = Arc::new(Workers::new(machine, layers, Arc::clone(&connector))?);
     let stop = CancellationToken::new();
     let mut controllers = Vec::new();
     let platform = Arc::new_cyclic(|weak| {
@@ -123,6 +134,7 @@ pub async fn start(
             brokers: Brokers::new(connector),
             wakers: Wakers::new(wakers),
             consumers: Arc::new(NoConsumers),
+            workers,
             stopping: stop.clone(),
         }
     });

@@ -3,11 +3,12 @@
 use std::{sync::Arc, time::Duration};
 
 use dispatch_engine::{ManualClock, SeededEntropy};
+use dispatch_runtime::{spawn::DirectSpawner, worker::Ambient};
 use jiff::Timestamp;
 use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::{config::Settings, server};
+use crate::{config::Settings, server, workers::Machine};
 
 /// A server, and a client that is its administrator.
 #[derive(Debug)]
@@ -49,7 +50,8 @@ impl TestServer {
         };
         let seed = u64::from(std::process::id());
         let entropy = Arc::new(SeededEntropy::new(seed ^ directory_seed(&directory)));
-        let running = server::start(settings, Arc::clone(&clock) as _, entropy).await.unwrap();
+        let parts = server::Parts { clock: Arc::clone(&clock) as _, entropy, machine: machine() };
+        let running = server::start(settings, parts).await.unwrap();
         let config = std::fs::read_to_string(directory.path().join("home/config.json")).unwrap();
         let config: Value = serde_json::from_str(&config).unwrap();
         let key = config["contexts"]["127-0-0-1"]["cookie"].as_str().unwrap().to_owned();
@@ -109,6 +111,16 @@ impl TestServer {
 
     pub async fn finish(self) {
         self.running.stop().await;
+    }
+}
+
+/// Without a sandbox: these tests run nobody's code.
+fn machine() -> Machine {
+    Machine {
+        spawner: Arc::new(DirectSpawner::default()),
+        ambient: Ambient { unix_ms: || 1_800_000_000_000, random: || 4 },
+        executable: "/proc/self/exe".into(),
+        path: None,
     }
 }
 

@@ -1,0 +1,108 @@
+//! This machine's function workers, as the features see them: pools, builds, and the interpreters that the machine has.
+
+use std::{io, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
+
+use dispatch_runtime::{
+    build::Builder,
+    host::{self, HostError, Interpreter},
+    layer::{LayerError, Layers},
+    network::Dial,
+    pool::{self, Pools},
+    spawn::{Endpoint, Spawn},
+    worker::Ambient,
+};
+use futures::future::BoxFuture;
+use tokio::net::TcpStream;
+
+use crate::connector::Connector;
+
+/// Builds that run at a time.
+const PARALLEL_BUILDS: usize = 2;
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// One per server.
+#[derive(Debug)]
+pub struct Workers {
+    pub pools: Pools,
+    pub builder: Builder,
+    pub spawner: Arc<dyn Spawn>,
+    pub ambient: Ambient,
+    /// The `PATH` of the server's environment: where interpreters are looked for.
+    path: Option<std::ffi::OsString>,
+}
+
+/// What the wiring knows and the workers need.
+#[derive(Debug)]
+pub struct Machine {
+    /// Starts processes in sandboxes.
+    pub spawner: Arc<dyn Spawn>,
+    pub ambient: Ambient,
+    /// Our own program: it unpacks sources, in a sandbox.
+    pub executable: PathBuf,
+    pub path: Option<std::ffi::OsString>,
+}
+
+impl Workers {
+    /// Must be called inside a tokio runtime, which then runs the pools' tasks.
+    pub fn new(
+        machine: Machine,
+        layers: PathBuf,
+        connector: Arc<Connector>,
+    ) -> Result<Self, LayerError> {
+        let Machine { spawner, ambient, executable, path } = machine;
+        let dial: Arc<dyn Dial> = Arc::new(Outbound(connector));
+        let layers = Layers::open(layers)?;
+        let pools = Pools::new(
+            Arc::clone(&spawner),
+            Some(Arc::clone(&dial)),
+            ambient,
+            pool::Settings::default(),
+        );
+        let builder = Builder::new(
+            Arc::clone(&spawner),
+            Some(dial),
+            layers,
+            ambient,
+            executable,
+            PARALLEL_BUILDS,
+        );
+        Ok(Self { pools, builder, spawner, ambient, path })
+    }
+
+    /// The machine's Python. Asking it takes tens of milliseconds, so it is done where it may wait.
+    pub async fn python3(&self) -> Result<Interpreter, HostError> {
+        let path = self.path.clone();
+        let asked = tokio::task::spawn_blocking(move || host::python3(path.as_deref())).await;
+        match asked {
+            Ok(found) => found,
+            Err(panic) => std::panic::resume_unwind(panic.into_panic()),
+        }
+    }
+}
+
+/// How workers get out: through the one connector (decision 24).
+#[derive(Debug)]
+struct Outbound(Arc<Connector>);
+
+impl Dial for Outbound {
+    fn dial<'a>(&'a self, endpoint: &'a Endpoint) -> BoxFuture<'a, io::Result<TcpStream>> {
+        Box::pin(async move {
+            let host = endpoint.host.trim_start_matches('[').trim_end_matches(']');
+            let addresses: Vec<SocketAddr> =
+                tokio::net::lookup_host((host, endpoint.port)).await?.collect();
+            let mut last = io::Error::new(io::ErrorKind::NotFound, "the name has no address");
+            for address in addresses {
+                if let Err(why) = self.0.check(address) {
+                    last = io::Error::new(io::ErrorKind::PermissionDenied, why);
+                    continue;
+                }
+                match tokio::time::timeout(CONNECT_TIMEOUT, TcpStream::connect(address)).await {
+                    Ok(Ok(stream)) => return Ok(stream),
+                    Ok(Err(error)) => last = error,
+                    Err(_) => last = io::ErrorKind::TimedOut.into(),
+                }
+            }
+            Err(last)
+        })
+    }
+}
