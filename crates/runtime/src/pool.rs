@@ -177,11 +177,20 @@ impl Pools {
     /// New calls go to this revision from now on. Workers of older ones finish their calls and end.
     /// Calls that wait are served by the new one. The same revision again changes nothing.
     pub fn set(&self, function: Uuid, revision: Arc<Revision>) {
-        let mut functions = self.inner.functions.write().unwrap_or_else(PoisonError::into_inner);
-        let pool = functions
-            .entry(function)
-            .or_insert_with(|| Arc::new(Pool::new(function, Arc::downgrade(&self.inner))));
-        pool.set(revision);
+        self.claim(function).pool.set(revision);
+    }
+
+    /// Like [`Pools::set`], once a worker of the revision has started and loaded the function: the
+    /// proof that it can be called. The worker is kept, so the first call is warm.
+    ///
+    /// If it cannot be started, everything stays as it was. Dropping the future changes nothing.
+    pub async fn deploy(
+        &self,
+        function: Uuid,
+        revision: Arc<Revision>,
+    ) -> Result<(), ReplaceError> {
+        let claim = self.claim(function);
+        claim.pool.change(revision, true).await.map(drop)
     }
 
     /// Like [`Pools::set`], but a function with workers gets one of the new revision first, so that
@@ -193,11 +202,19 @@ impl Pools {
         function: Uuid,
         revision: Arc<Revision>,
     ) -> Result<(), ReplaceError> {
-        let Some(pool) = self.inner.pool(function) else {
-            self.set(function, revision);
-            return Ok(());
-        };
-        pool.replace(revision).await
+        let claim = self.claim(function);
+        let generation = claim.pool.change(revision, false).await?;
+        claim.pool.drained(generation).await;
+        Ok(())
+    }
+
+    fn claim(&self, function: Uuid) -> Claim<'_> {
+        let mut functions = self.inner.functions.write().unwrap_or_else(PoisonError::into_inner);
+        let pool = functions
+            .entry(function)
+            .or_insert_with(|| Arc::new(Pool::new(function, Arc::downgrade(&self.inner))));
+        pool.lock().claims += 1;
+        Claim { inner: &self.inner, pool: Arc::clone(pool) }
     }
 
     /// Calls that wait are answered [`CallError::NotFound`], as are new ones; running ones finish.
@@ -250,6 +267,19 @@ impl Pools {
                 pool.drained(u64::MAX).await;
             }
         }
+    }
+}
+
+/// A pool that stays on the list while it is being changed.
+struct Claim<'a> {
+    inner: &'a Inner,
+    pool: Arc<Pool>,
+}
+
+impl Drop for Claim<'_> {
+    fn drop(&mut self) {
+        self.pool.lock().claims -= 1;
+        self.inner.forget(self.pool.function);
     }
 }
 

@@ -6,11 +6,12 @@
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
 use crate::frame::Load;
-use crate::spawn::{Limits, NetworkSpec, RootSpec, WorkerSpec};
+use crate::host::Interpreter;
+use crate::layer::{Digest, Layers};
+use crate::spawn::{LayerMount, Limits, NetworkSpec, RootSpec, WorkerSpec};
 
 /// Which credentials of a binding; versions count up from 1 with each rotation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -40,6 +41,47 @@ pub struct RevisionSpec {
     pub network: NetworkSpec,
 }
 
+/// Where a function's source is, inside its workers.
+pub const CODE: &str = "/function";
+/// Below it, each dependency layer has a directory: `/dependencies/0` and so on.
+pub const DEPENDENCIES: &str = "/dependencies";
+
+impl RevisionSpec {
+    /// A Python function from its layers, with default limits, no network and no bindings.
+    #[must_use]
+    pub fn python3(
+        organization: Uuid,
+        interpreter: &Interpreter,
+        layers: &Layers,
+        code: Digest,
+        dependencies: &[Digest],
+        handler: String,
+    ) -> Self {
+        let mount = |layer: &Digest, inside: &str| LayerMount {
+            host: layers.path(*layer),
+            inside: inside.into(),
+            read_only: true,
+        };
+        let inside: Vec<String> =
+            (0..dependencies.len()).map(|number| format!("{DEPENDENCIES}/{number}")).collect();
+        let mut mounts = vec![mount(&code, CODE)];
+        mounts.extend(dependencies.iter().zip(&inside).map(|(layer, at)| mount(layer, at)));
+        Self {
+            organization,
+            argv: python3_argv(&interpreter.executable.to_string_lossy()),
+            environment: Vec::new(),
+            root: RootSpec { base: interpreter.base(), layers: mounts },
+            load: Load { handler, code: CODE.to_owned(), dependencies: inside },
+            code_digest: code.to_string(),
+            base_digest: interpreter.digest.clone(),
+            dependency_digests: dependencies.iter().map(ToString::to_string).collect(),
+            bindings: Vec::new(),
+            limits: Limits::default(),
+            network: NetworkSpec::None,
+        }
+    }
+}
+
 /// The number of a revision. Equal specs have equal ones.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct RevisionId([u8; 16]);
@@ -61,8 +103,8 @@ impl Revision {
             endpoints.dedup();
         }
         let text = serde_json::to_vec(&spec).expect("names, numbers and UTF-8 paths only");
-        let hash: [u8; 32] = Sha256::digest(&text).into();
-        let id = RevisionId(*hash.first_chunk().expect("32 bytes begin with 16"));
+        let hash = Digest::of(&text);
+        let id = RevisionId(*hash.bytes().first_chunk().expect("32 bytes begin with 16"));
         Self { id, spec }
     }
 

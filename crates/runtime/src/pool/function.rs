@@ -256,6 +256,7 @@ impl Pool {
         revision: Arc<Revision>,
     ) -> Vec<Worker> {
         state.current = Some(Current { generation, revision });
+        state.changed = generation;
         state.health.recovered();
         state.take_idle(|entry, _| entry.generation != generation)
     }
@@ -263,6 +264,8 @@ impl Pool {
     pub(super) fn remove(&self) {
         let mut state = self.lock();
         state.current = None;
+        state.generations += 1;
+        state.changed = state.generations;
         let ended = state.take_idle(|_, _| true);
         let waiting = std::mem::take(&mut state.waiting);
         drop(state);

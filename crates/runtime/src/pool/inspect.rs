@@ -7,9 +7,10 @@ use super::state::WorkerInfo;
 use crate::revision::Revision;
 
 impl Pool {
+    /// Whether nothing is lost when it is taken off the list.
     pub(super) fn is_gone(&self) -> bool {
         let state = self.lock();
-        state.current.is_none() && state.entries.is_empty()
+        state.current.is_none() && state.entries.is_empty() && state.claims == 0
     }
 
     pub(super) fn current(&self) -> Option<Arc<Revision>> {

@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use super::counters::count;
 use super::function::Pool;
-use super::state::{Entry, Phase, State};
+use super::state::{Current, Entry, Phase, State};
 use super::{CallError, Inner, ReplaceError};
 use crate::revision::Revision;
 use crate::worker::{Interpreter, Start, StartError, Worker};
@@ -29,44 +29,37 @@ impl Pool {
         });
     }
 
-    /// Like [`super::Pools::replace`].
-    pub(super) async fn replace(
+    /// Makes a revision the present one; returns its generation. A worker of it is started first,
+    /// always or, if `proof` is not asked for, where the function has workers that would be missed.
+    pub(super) async fn change(
         self: &Arc<Self>,
         revision: Arc<Revision>,
-    ) -> Result<(), ReplaceError> {
+        proof: bool,
+    ) -> Result<u64, ReplaceError> {
         let inner = self.inner().ok_or(ReplaceError::Overtaken)?;
-        let (generation, successor) = {
+        let (generation, id) = {
             let mut state = self.lock();
-            match &state.current {
-                None => return Err(ReplaceError::Overtaken),
-                Some(current) if current.revision.id() == revision.id() => {
-                    (current.generation, None)
-                }
-                Some(_) => {
-                    state.generations += 1;
-                    let generation = state.generations;
-                    if state.serving().0 == 0 {
-                        let ended = self.switch(&mut state, generation, Arc::clone(&revision));
-                        drop(state);
-                        drop(ended);
-                        (generation, None)
-                    } else {
-                        let id = self.announce(&inner, &mut state, generation, &revision);
-                        (generation, Some(id))
-                    }
-                }
+            let same = |current: &&Current| current.revision.id() == revision.id();
+            if let Some(current) = state.current.as_ref().filter(same) {
+                return Ok(current.generation);
             }
+            state.generations += 1;
+            let generation = state.generations;
+            if !proof && state.serving().0 == 0 {
+                let ended = self.switch(&mut state, generation, revision);
+                drop(state);
+                drop(ended);
+                return Ok(generation);
+            }
+            (generation, self.announce(&inner, &mut state, generation, &revision))
         };
-        if let Some(id) = successor {
-            let (pool, shared) = (Arc::clone(self), Arc::clone(&inner));
-            // In a task of its own: a caller that goes away leaves no half-made change.
-            let task = inner
-                .runtime
-                .spawn(async move { pool.succeed(&shared, id, generation, revision).await });
-            task.await.unwrap_or(Err(ReplaceError::Overtaken))?;
-        }
-        self.drained(generation).await;
-        Ok(())
+        let (pool, shared) = (Arc::clone(self), Arc::clone(&inner));
+        // In a task of its own: a caller that goes away leaves no half-made change.
+        let task = inner
+            .runtime
+            .spawn(async move { pool.succeed(&shared, id, generation, revision).await });
+        task.await.unwrap_or(Err(ReplaceError::Overtaken))?;
+        Ok(generation)
     }
 
     /// Starts the successor and makes its revision the present one.
@@ -87,8 +80,7 @@ impl Pool {
             }
         };
         let mut state = self.lock();
-        let overtaken =
-            state.current.as_ref().is_none_or(|current| current.generation > generation);
+        let overtaken = state.changed > generation;
         let mut ended =
             if overtaken { Vec::new() } else { self.switch(&mut state, generation, revision) };
         let now = Instant::now();

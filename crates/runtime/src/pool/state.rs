@@ -45,8 +45,12 @@ pub struct WorkerInfo {
 pub(super) struct State {
     /// `None`: the function was removed.
     pub(super) current: Option<Current>,
+    /// Changes under way, which keep the pool on the list even while it has nothing else.
+    pub(super) claims: usize,
     /// Counts changes of the revision, so that older workers can be told.
     pub(super) generations: u64,
+    /// The generation of the last change that took effect; removal is one.
+    pub(super) changed: u64,
     /// The one used last at the end, where it is taken from.
     pub(super) idle: Vec<Idle>,
     /// Every worker whose process may be alive.

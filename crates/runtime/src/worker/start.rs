@@ -105,6 +105,22 @@ impl Interpreter {
         Ok(Self { worker: starting.done(), hello, listeners: spawned.listeners })
     }
 
+    /// Proves a base: an interpreter starts with this spec and says hello. It is ended again.
+    pub async fn prove(
+        spawner: &dyn Spawn,
+        ambient: Ambient,
+        spec: WorkerSpec,
+        limit: Duration,
+    ) -> Result<Hello, StartError> {
+        let log = Arc::new(FunctionLog::default());
+        let (grace, on_exit) = (Duration::ZERO, Box::new(|_| ()));
+        let start = Start { spawner, ambient, log, grace, on_exit };
+        match tokio::time::timeout(limit, Self::start(start, spec)).await {
+            Ok(interpreter) => interpreter.map(|interpreter| interpreter.hello),
+            Err(_) => Err(StartError::TimedOut { after: limit }),
+        }
+    }
+
     /// What the interpreter said of itself.
     #[must_use]
     pub fn hello(&self) -> &Hello {

@@ -171,6 +171,50 @@ async fn a_replace_waits_for_the_calls_of_older_workers() {
 }
 
 #[tokio::test]
+async fn a_deployed_function_is_proven_and_its_first_call_is_warm() {
+    let mut stage = Stage::new(settings());
+    let broken = stage.revision("def handle(ctx): pass\n");
+    let refused = stage.pools.deploy(FUNCTION, broken).await;
+    let Err(ReplaceError::StartFailed { error }) = refused else { panic!("{refused:?}") };
+    assert!(error.reason().contains("does not take exactly 2 arguments"), "{}", error.reason());
+    assert!(matches!(stage.call("{}").await, Err(CallError::NotFound)));
+    let good = stage.revision(&version(1));
+    stage.pools.deploy(FUNCTION, good).await.unwrap();
+    let answer = stage.call("{}").await.unwrap();
+    assert!(!answer.cold);
+    let broken = stage.revision("import nowhere\n");
+    assert!(stage.pools.deploy(FUNCTION, broken).await.is_err());
+    assert_eq!(number_of(&stage.text("{}").await), 1, "the old one stays");
+    let better = stage.revision(&version(2));
+    stage.pools.deploy(FUNCTION, better).await.unwrap();
+    let answer = stage.call("{}").await.unwrap();
+    assert!(!answer.cold);
+    assert_eq!(number_of(&text(Ok(answer))), 2);
+    stage.until_alive(1).await;
+    stage.finish().await;
+}
+
+#[tokio::test]
+async fn a_removal_overtakes_a_deploy_and_a_removed_function_can_be_set_again() {
+    let mut stage = Stage::with(settings(), &version(0));
+    stage.text("{}").await;
+    let slow = stage.revision(&format!("import time\ntime.sleep(0.5)\n{}", version(1)));
+    let deploy = stage.pools.deploy(FUNCTION, slow);
+    let remove = async {
+        stage.until_alive(2).await;
+        stage.pools.remove(FUNCTION);
+    };
+    let (deployed, ()) = tokio::join!(deploy, remove);
+    assert!(matches!(deployed, Err(ReplaceError::Overtaken)), "{deployed:?}");
+    assert!(matches!(stage.call("{}").await, Err(CallError::NotFound)));
+    stage.until_alive(0).await;
+    let again = stage.revision(&version(2));
+    stage.pools.set(FUNCTION, again);
+    assert_eq!(number_of(&stage.text("{}").await), 2);
+    stage.finish().await;
+}
+
+#[tokio::test]
 async fn a_later_set_overtakes_a_replace() {
     let mut stage = Stage::with(settings(), &version(0));
     stage.text("{}").await;

@@ -7,14 +7,16 @@ use std::time::Duration;
 
 use dispatch_runtime::network::Dial;
 use dispatch_runtime::pool::Call;
-use dispatch_runtime::revision::Revision;
+use dispatch_runtime::revision::{Revision, RevisionSpec};
 use dispatch_runtime::spawn::{Endpoint, Limits, NetworkSpec};
+use dispatch_runtime::worker::Interpreter;
 use futures::FutureExt;
 use futures::future::{BoxFuture, join_all};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
+use uuid::Uuid;
 
-use super::support::{FUNCTION, call, text};
+use super::support::{AMBIENT, FUNCTION, call, random, text};
 use super::workshop::{Workshop, archive};
 
 #[tokio::test]
@@ -35,6 +37,28 @@ async fn a_function_runs_in_a_sandbox_and_sees_itself_under_function() {
     assert_eq!(failed.stacktrace[1], "  File \"/function/hello.py\", line 3, in handle");
     let workers = shop.pools.workers_with(|_| true);
     assert!(workers[0].confinement.is_some());
+    shop.finish().await;
+}
+
+#[tokio::test]
+async fn a_base_proves_itself_by_a_hello_from_the_sandbox() {
+    let shop = Workshop::new();
+    let code = shop.unpack(archive(&[("./hello.py", b"")])).await.unwrap().layer;
+    let prove = async |argv: Vec<String>| {
+        let revision = Revision::new(RevisionSpec { argv, ..shop.spec(code, &[]) });
+        let spec = revision.worker_spec(Uuid::from_u64_pair(random(), random()));
+        Interpreter::prove(&*shop.spawner, AMBIENT, spec, Duration::from_secs(60)).await
+    };
+    let hello = prove(shop.spec(code, &[]).argv).await.unwrap();
+    assert_eq!(
+        (hello.language.as_str(), hello.version),
+        ("python3", shop.interpreter.version.clone())
+    );
+    let mute = ["/bin/sh", "-c", "echo not python >&2; exit 4"].map(str::to_owned).to_vec();
+    let error = prove(mute).await.unwrap_err();
+    assert_eq!(error.reason(), "its process exited with status 4: not python");
+    let missing = prove(vec!["/usr/bin/no-such-python".to_owned()]).await.unwrap_err().reason();
+    assert!(missing.contains("no-such-python"), "{missing}");
     shop.finish().await;
 }
 

@@ -6,13 +6,12 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use dispatch_runtime::build::{BuildError, Builder, Built, SourceBuild};
-use dispatch_runtime::frame::Load;
 use dispatch_runtime::host::{Interpreter, python3};
 use dispatch_runtime::layer::{Digest, Layers};
 use dispatch_runtime::network::Dial;
 use dispatch_runtime::pool::{Pools, Settings};
-use dispatch_runtime::revision::{Revision, RevisionSpec, python3_argv};
-use dispatch_runtime::spawn::{HostBase, LayerMount, Limits, NetworkSpec, RootSpec};
+use dispatch_runtime::revision::{Revision, RevisionSpec};
+use dispatch_runtime::spawn::HostBase;
 use dispatch_runtime::spawner::{Spawner, SpawnerConfig, start};
 use flate2::Compression;
 use flate2::write::GzEncoder;
@@ -24,6 +23,7 @@ use super::support::{AMBIENT, FUNCTION, random};
 pub(crate) const ORGANIZATION: Uuid = Uuid::from_u128(70);
 
 pub(crate) struct Workshop {
+    pub(crate) spawner: Arc<Spawner>,
     pub(crate) builder: Builder,
     pub(crate) pools: Pools,
     pub(crate) interpreter: Interpreter,
@@ -48,8 +48,8 @@ impl Workshop {
         config.base_roots = vec![executable.parent().unwrap().to_owned(), shelf];
         let spawner = Arc::new(Spawner::new(start(&config).unwrap()).unwrap());
         let builder = Builder::new(spawner.clone(), dial.clone(), layers, AMBIENT, executable, 2);
-        let pools = Pools::new(spawner, dial, AMBIENT, Settings::default());
-        Self { builder, pools, interpreter, dir }
+        let pools = Pools::new(spawner.clone(), dial, AMBIENT, Settings::default());
+        Self { spawner, builder, pools, interpreter, dir }
     }
 
     pub(crate) fn base(&self) -> HostBase {
@@ -76,29 +76,9 @@ impl Workshop {
     }
 
     pub(crate) fn spec(&self, code: Digest, dependencies: &[Digest]) -> RevisionSpec {
-        let layers = self.builder.layers();
-        let inside = |number: usize| format!("/dependencies/{number}");
-        let mut mounts = vec![read_only(layers.path(code), "/function")];
-        for (number, layer) in dependencies.iter().enumerate() {
-            mounts.push(read_only(layers.path(*layer), &inside(number)));
-        }
-        RevisionSpec {
-            organization: ORGANIZATION,
-            argv: python3_argv(self.interpreter.executable.to_str().unwrap()),
-            environment: Vec::new(),
-            root: RootSpec { base: self.base(), layers: mounts },
-            load: Load {
-                handler: String::new(),
-                code: "/function".to_owned(),
-                dependencies: (0..dependencies.len()).map(inside).collect(),
-            },
-            code_digest: code.to_string(),
-            base_digest: self.interpreter.digest.clone(),
-            dependency_digests: dependencies.iter().map(ToString::to_string).collect(),
-            bindings: Vec::new(),
-            limits: Limits::default(),
-            network: NetworkSpec::None,
-        }
+        let (layers, handler) = (self.builder.layers(), String::new());
+        let python = &self.interpreter;
+        RevisionSpec::python3(ORGANIZATION, python, layers, code, dependencies, handler)
     }
 
     /// Names below the layers' directory: what is there, and what is left over.
@@ -115,10 +95,6 @@ impl Workshop {
             self.shelves().into_iter().filter(|name| name.starts_with("making")).collect();
         assert!(half.is_empty(), "half-made trees are left over: {half:?}");
     }
-}
-
-fn read_only(host: PathBuf, inside: &str) -> LayerMount {
-    LayerMount { host, inside: inside.into(), read_only: true }
 }
 
 fn open_to_all(path: &Path) {
