@@ -28,4 +28,7 @@ fn main() -> ExitCode {
 
 /// The program starts itself again as a helper of the server. Whatever that is has to be found out first, before
 /// threads, secrets and arguments.
-fn reexecutions() {}
+fn reexecutions() {
+    dispatch_runtime::spawner::main_if_asked();
+    dispatch_runtime::layer::unpack_main_if_asked();
+}

@@ -40,6 +40,10 @@ impl Progress {
         Self { name: clean::line(name), started: Instant::now(), line, shown: String::new() }
     }
 
+    pub fn elapsed(&self) -> Duration {
+        self.started.elapsed()
+    }
+
     /// Waits for an answer while the line lives. Ctrl-C stops watching, not the work.
     pub async fn during<T>(
         &self,
@@ -106,7 +110,8 @@ impl Progress {
         }
     }
 
-    fn clear(&self) {
+    /// Takes the line away, before something else is printed.
+    pub fn clear(&self) {
         if let Some(line) = &self.line {
             line.finish_and_clear();
         }
@@ -114,5 +119,11 @@ impl Progress {
 
     fn write(&self, text: &str) {
         let _ = writeln!(io::stderr().lock(), "{}", clean::line(text));
+    }
+}
+
+impl Drop for Progress {
+    fn drop(&mut self) {
+        self.clear();
     }
 }

@@ -30,6 +30,34 @@ pub fn log_to_stderr() {
     drop(result);
 }
 
+/// An error of a library with everything that led to it.
+pub fn failed(error: &dyn std::error::Error) -> CliError {
+    let mut text = error.to_string();
+    let mut cause = error;
+    while let Some(deeper) = cause.source() {
+        text.push_str(&format!(": {deeper}"));
+        cause = deeper;
+    }
+    CliError::input(text)
+}
+
+/// Tells systemd, where it listens (sd_notify).
+pub fn tell_service_manager(state: &str) {
+    use std::os::{
+        linux::net::SocketAddrExt as _,
+        unix::net::{SocketAddr, UnixDatagram},
+    };
+    let Ok(place) = std::env::var("NOTIFY_SOCKET") else { return };
+    let address = match place.strip_prefix('@') {
+        Some(name) => SocketAddr::from_abstract_name(name),
+        None => SocketAddr::from_pathname(&place),
+    };
+    // Nobody to tell is no reason to stop.
+    if let (Ok(address), Ok(socket)) = (address, UnixDatagram::unbound()) {
+        let _ = socket.send_to_addr(state.as_bytes(), &address);
+    }
+}
+
 /// A line on stdout that scripts can wait for.
 pub fn say(text: &str) {
     let mut stdout = io::stdout().lock();

@@ -57,6 +57,7 @@ async fn broker(session: Session, args: BrokerArgs) -> Result<(), CliError> {
         Ok(received) => received,
         Err(error) => return Err(suggest::similar::<ServiceBroker>(&session, name, error).await),
     };
+    progress.clear();
     let console = session.console;
     if console.is_for_programs() {
         return get::print(console, &[received.body], &received.raw);

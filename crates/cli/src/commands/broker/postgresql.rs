@@ -3,7 +3,7 @@
 use std::{net::SocketAddr, path::PathBuf};
 
 use dispatch_broker::postgresql::{
-    ADMIN_URL_VARIABLE, AdminUrlSource, AuthenticationSource, Options, ServeError, serve,
+    ADMIN_URL_VARIABLE, AdminUrlSource, AuthenticationSource, Options, serve,
 };
 use tokio::net::TcpListener;
 use zeroize::Zeroizing;
@@ -59,7 +59,9 @@ pub fn run(args: Args) -> Result<(), CliError> {
             .map_err(|e| CliError::input(format!("cannot listen on {}: {e}", args.listen)))?;
         let address = listener.local_addr()?;
         daemon::say(&format!("broker postgresql listens on http://{address}"));
-        serve(options, listener, daemon::asked_to_stop()).await.map_err(failed)
+        serve(options, listener, daemon::asked_to_stop())
+            .await
+            .map_err(|error| daemon::failed(&error))
     })
 }
 
@@ -110,16 +112,6 @@ fn host_and_port(place: &str) -> Result<(String, Option<u16>), CliError> {
         return Err(wrong());
     }
     Ok((host.to_owned(), port))
-}
-
-fn failed(error: ServeError) -> CliError {
-    let mut text = error.to_string();
-    let mut cause: &dyn std::error::Error = &error;
-    while let Some(deeper) = cause.source() {
-        text.push_str(&format!(": {deeper}"));
-        cause = deeper;
-    }
-    CliError::input(text)
 }
 
 #[cfg(test)]

@@ -2,11 +2,7 @@
 //!
 //! A login that is given here becomes the secret `broker-NAME` first, and goes again if the broker is refused.
 
-use std::{
-    collections::BTreeMap,
-    path::PathBuf,
-    time::{Duration, Instant},
-};
+use std::{collections::BTreeMap, path::PathBuf, time::Duration};
 
 use dispatch_api::{
     Operation,
@@ -162,10 +158,12 @@ async fn register(
     args: &Args,
     body: &ServiceBrokerInput,
 ) -> Result<(), CliError> {
-    let started = Instant::now();
-    let mut received: Received<ServiceBroker> =
-        session.call(Operation::CreateServiceBroker, &[], &[], Some(body)).await?;
-    let took = started.elapsed();
+    // The answer is held until the catalogue has been read, which a person may want to see happening.
+    let progress = Progress::new(body.name.as_deref().unwrap_or_default());
+    let answer = session.call(Operation::CreateServiceBroker, &[], &[], Some(body));
+    let mut received: Received<ServiceBroker> = progress.during(answer).await?;
+    let took = progress.elapsed();
+    progress.clear();
     let console = session.console;
     let name = received.body.name.clone();
     if !console.is_for_programs() {
@@ -173,7 +171,7 @@ async fn register(
     }
     let state = received.body.state();
     if state.at_rest && !state.good {
-        return Err(Progress::new(&name).fail(&state));
+        return Err(progress.fail(&state));
     }
     if args.wait && !state.at_rest {
         received = wait::until_ready(session, &name).await?;
