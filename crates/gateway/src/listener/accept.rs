@@ -107,18 +107,24 @@ mod tests {
         assert_eq!(peer, client.local_addr().expect("it is connected"));
     }
 
-    #[tokio::test(start_paused = true)]
-    async fn the_pause_grows_up_to_a_second() {
+    /// How long the next connection takes after these errors, on a clock that moves only by pauses.
+    async fn paused_after(errors: impl IntoIterator<Item = Errno>) -> Duration {
         let then = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let address = then.local_addr().expect("it is bound");
-        let errors = std::iter::repeat_n(Errno::MFILE, 10).collect();
-        let mut listener = Failing { errors, then };
         let client = std::net::TcpStream::connect(address).expect("it listens");
+        let mut listener = Failing { errors: errors.into_iter().collect(), then };
         let start = tokio::time::Instant::now();
         let _ = next(&mut listener).await;
         drop(client);
-        // 5 + 10 + … + 640 ms, then twice a second.
-        let waited = start.elapsed();
-        assert!(waited >= Duration::from_millis(5 * 255 + 2000), "{waited:?}");
+        start.elapsed()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_pause_grows_up_to_a_second_and_only_where_something_lacks() {
+        assert_eq!(paused_after([Errno::CONNABORTED; 10]).await, Duration::ZERO);
+        // 5 + 10 + … + 640 ms, then twice a second, and what the timer rounds up.
+        let waited = paused_after([Errno::MFILE; 10]).await;
+        let expect = Duration::from_millis(5 * 255 + 2000);
+        assert!(waited >= expect && waited < expect + Duration::from_millis(100), "{waited:?}");
     }
 }

@@ -134,6 +134,7 @@ fn what_fits_is_chosen_by_path_then_host_then_method() {
     check("PUT /a", "long");
     // A path whose methods do not fit leaves the request to a shorter one.
     check("DELETE /a/b", "deep");
+    check("DELETE h.example/a/b", "deep");
     check("GET h.example/a/b", "host");
     check("ANY /a/b", "deep");
 }
@@ -158,6 +159,7 @@ fn a_host_serves_its_organization_alone_and_its_apis_nowhere_else() {
         "red-own red GET red.example/red/inside",
         "root dispatch * /",
         "d-host dispatch * d.example/x",
+        "red-all red * all.example/",
         "v6 red * [::1]/six",
     ]);
     let check = |request, expect| check_in(&table, request, expect);
@@ -175,6 +177,10 @@ fn a_host_serves_its_organization_alone_and_its_apis_nowhere_else() {
     // An organization's name means it on every host.
     check("GET red.example/dispatch/x", "root");
     check("GET red.example/blue/hosted", "");
+    check("GET all.example/what/ever", "red-all");
+    check("GET all.example/red", "red-all");
+    check("GET all.example/blue/x", "");
+    check("GET all.example/dispatch", "root");
     check("GET [::1]:8081/six", "v6");
     check("GET [::1]/six", "v6");
 }

@@ -270,6 +270,11 @@ async fn a_body_is_bounded_at_the_last_byte_and_its_sender_hears_of_it() {
     check(max + 1, false, 413).await;
     check(max + 1, true, 413).await;
     check(2 * max, false, 413).await;
+    // Where the length is said, nothing need be sent to hear of it.
+    let mut early = server.connect().await;
+    let head = format!("PUT /testorg/length HTTP/1.1\r\nContent-Length: {}\r\n\r\n", max + 1);
+    early.send(&head).await;
+    assert!(early.until("}\n").await.starts_with("HTTP/1.1 413"));
     assert_eq!(functions.calls(), calls);
 }
 

@@ -283,6 +283,7 @@ async fn a_stop_lets_a_running_call_end_and_accepts_no_more() {
     assert_eq!(idle.rest().await, "", "an idle connection is closed at once");
     let refused = tokio::net::TcpStream::connect(server.address).await;
     assert!(refused.is_err(), "nobody listens any more");
+    tokio::time::sleep(SHORT).await;
     held.go.notify_one();
     client.until("held").await;
     assert_eq!(server.stopped().await.cut, 0);
