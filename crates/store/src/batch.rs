@@ -8,12 +8,15 @@ use jiff::Timestamp;
 use uuid::Uuid;
 use zeroize::Zeroizing;
 
-use crate::{AuditRow, BlobDigest, CommitError, RunRecord, RunState, SealedKey, SecretValues};
+use crate::{
+    AuditRow, BlobDigest, CommitError, RunRecord, RunState, SealedKey, SecretValues, run::ROW_BYTES,
+};
 
 /// Writes for [`Store::commit`](crate::Store::commit): all or nothing. Objects are written in the order given,
 /// and before everything else.
 ///
 /// A batch is a user's request, with exactly one audit row, or the system's own: nothing else can be made.
+#[must_use = "a batch is written by `Store::commit`"]
 pub struct Batch {
     pub(crate) origin: Origin,
     pub(crate) objects: Vec<ObjectOp>,
@@ -102,7 +105,7 @@ impl Batch {
         Self { origin, objects: Vec::new(), others: Vec::new(), bytes: 0 }
     }
 
-    /// Stores a new object as it is. Its name must be free: [`CommitError::Exists`].
+    /// Stores a new object as it is, times to the microsecond. Its name must be free: [`CommitError::Exists`].
     ///
     /// `refs` are the ids of other objects that it refers to (what `list_referring` finds it by), `blobs` what it
     /// keeps from being swept; each must be stored, before or in this batch: [`CommitError::BlobMissing`].
@@ -146,7 +149,7 @@ impl Batch {
         key: SealedKey,
         plain: Zeroizing<Vec<u8>>,
     ) -> Self {
-        self.bytes += plain.len();
+        self.bytes += plain.len() + ROW_BYTES;
         self.other(OtherOp::Seal { organization, key, plain })
     }
 
@@ -170,24 +173,24 @@ impl Batch {
     /// Stores a blob, once. One that no object of this or an earlier batch holds may be swept at any time.
     pub fn put_blob(&mut self, bytes: Vec<u8>) -> BlobDigest {
         let digest = BlobDigest::of(&bytes);
-        self.bytes += bytes.len();
+        self.bytes += bytes.len() + ROW_BYTES;
         self.others.push(OtherOp::PutBlob { digest, bytes });
         digest
     }
 
     /// Stores a run whose id is new: otherwise [`CommitError::RunConflict`].
     pub fn insert_run(mut self, run: &RunRecord) -> Self {
-        self.bytes += run.body.len();
+        self.bytes += run.bytes();
         self.other(OtherOp::InsertRun(run.clone()))
     }
 
     /// Stores state, end and body of a run that is in state `expect`: otherwise [`CommitError::RunConflict`].
     pub fn update_run(mut self, run: &RunRecord, expect: RunState) -> Self {
-        self.bytes += run.body.len();
+        self.bytes += run.bytes();
         self.other(OtherOp::UpdateRun(run.clone(), expect))
     }
 
-    /// How much it writes, roughly, in bytes.
+    /// How much it adds, roughly, in bytes; 0 if it only deletes.
     pub(crate) const fn bytes(&self) -> usize {
         self.bytes
     }
@@ -206,7 +209,7 @@ impl Batch {
         | ObjectOp::UpdateSpec(row, _)
         | ObjectOp::UpdateStatus(row) = &op
         {
-            self.bytes += row.spec.len() + row.status.len() + row.tags.len();
+            self.bytes += row.spec.len() + row.status.len() + row.tags.len() + ROW_BYTES;
         }
         self.objects.push(op);
         self

@@ -37,4 +37,4 @@ pub use seal::SealedKey;
 pub use secret_values::SecretValues;
 pub use store::{Counters, Store};
 pub use stored::{Page, Stored};
-pub use upkeep::RewrapError;
+pub use upkeep::{PruneError, RewrapError};

@@ -14,6 +14,8 @@ pub struct Options {
     pub readers: usize,
     /// Batches, and reads, that may be queued each; more wait for their turn.
     pub queue: usize,
+    /// Below this much free space on the file system, only what deletes is still written (decision 42); 0 turns it off.
+    pub reserve_bytes: u64,
     /// Changes that a receiver of [`Store::watch`](crate::Store::watch) may be behind before it is told that it lagged.
     pub changes: usize,
 }
@@ -23,6 +25,13 @@ impl Options {
     pub const CHANGES_MAX: usize = 1 << 20;
 
     pub fn new(path: impl Into<PathBuf>, keyring: Keyring) -> Self {
-        Self { path: path.into(), keyring, readers: 2, queue: 1_024, changes: 4_096 }
+        Self {
+            path: path.into(),
+            keyring,
+            readers: 2,
+            queue: 1_024,
+            reserve_bytes: 4 << 20,
+            changes: 4_096,
+        }
     }
 }

@@ -6,8 +6,8 @@ use std::{
     time::{Duration, Instant},
 };
 
-use jiff::Timestamp;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
+use uuid::Uuid;
 
 use crate::{Batch, CommitError, RunRecord, run_buffer::RunBuffer};
 
@@ -18,7 +18,7 @@ pub(crate) enum Work {
     RecordRuns(Vec<RunRecord>),
     SweepBlobs { limit: usize },
     Reseal { limit: usize },
-    PruneRuns { before: Timestamp, keep: u32, limit: usize },
+    DeleteRuns(Vec<Uuid>),
 }
 
 /// What came of it.
@@ -133,8 +133,14 @@ impl Queue {
             let due_in = state.runs_due.map(|due| due.saturating_duration_since(now));
             if !state.jobs.is_empty() || state.closed || due_in == Some(Duration::ZERO) {
                 let group = state.take_group(now);
-                let done = group.jobs.is_empty() && group.runs.is_empty();
-                return (!done).then_some(group);
+                if !group.jobs.is_empty() || !group.runs.is_empty() {
+                    return Some(group);
+                }
+                if state.closed {
+                    return None;
+                }
+                // What was due has been dropped meanwhile.
+                continue;
             }
             state = match due_in {
                 None => self.changed.wait(state).unwrap_or_else(PoisonError::into_inner),
@@ -181,10 +187,12 @@ impl State {
 }
 
 impl Work {
-    const fn bytes(&self) -> usize {
+    /// How much it adds, roughly; 0 for what deletes.
+    pub(crate) fn bytes(&self) -> usize {
         match self {
             Self::Batch(batch) => batch.bytes(),
-            _ => 0,
+            Self::RecordRuns(runs) => runs.iter().map(RunRecord::bytes).sum(),
+            Self::SweepBlobs { .. } | Self::Reseal { .. } | Self::DeleteRuns(_) => 0,
         }
     }
 }

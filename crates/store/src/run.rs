@@ -4,6 +4,9 @@ use dispatch_model::{Id, organization::Organization};
 use jiff::Timestamp;
 use uuid::Uuid;
 
+/// Roughly what a row takes besides its texts, indexes included.
+pub(crate) const ROW_BYTES: usize = 256;
+
 /// One run of a function.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RunRecord {
@@ -50,6 +53,13 @@ impl RunFilter {
 impl Default for RunFilter {
     fn default() -> Self {
         Self { function: None, since: None, limit: Self::LIMIT_MAX, after: None }
+    }
+}
+
+impl RunRecord {
+    /// What it takes in the store, roughly.
+    pub(crate) fn bytes(&self) -> usize {
+        self.body.len() + ROW_BYTES
     }
 }
 

@@ -71,7 +71,7 @@ impl Store {
     }
 
     fn open_blocking(options: Options) -> Result<Self, OpenError> {
-        let Options { path, keyring, readers, queue: places, changes } = options;
+        let Options { path, keyring, readers, queue: places, reserve_bytes, changes } = options;
         let opened = sqlite::open(&path, keyring, readers.clamp(1, Options::READERS_MAX))?;
         let (changes, _) = broadcast::channel(changes.clamp(1, Options::CHANGES_MAX));
         let queue = Arc::new(Queue::new(places));
@@ -81,6 +81,7 @@ impl Store {
         let writer = Writer {
             connection: opened.writer,
             path: path.clone(),
+            reserve_bytes,
             keyring: Arc::clone(&keyring),
             queue: Arc::clone(&queue),
             changes,

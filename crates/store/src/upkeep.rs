@@ -5,10 +5,11 @@ use std::sync::PoisonError;
 
 use jiff::Timestamp;
 
-use crate::{CommitError, Keyring, Store, SystemScope, queue::Work};
+use crate::{CommitError, Keyring, ReadError, Store, SystemScope, queue::Work, sqlite};
 
 const BLOBS_AT_ONCE: usize = 32;
 const RUNS_AT_ONCE: usize = 500;
+const RUNS_LOOKED_FOR: usize = 10_000;
 const SEALED_AT_ONCE: usize = 100;
 
 /// Why items were not encrypted anew. Those that were can be read; so can the others.
@@ -18,6 +19,15 @@ pub enum RewrapError {
     KeyLeftOut,
     #[error("encrypt with the newest key")]
     Store(#[from] CommitError),
+}
+
+/// Why no more runs were deleted.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum PruneError {
+    #[error("look for runs to delete")]
+    Read(#[from] ReadError),
+    #[error("delete runs")]
+    Commit(#[from] CommitError),
 }
 
 impl Store {
@@ -33,9 +43,19 @@ impl Store {
         _scope: &SystemScope,
         before: Timestamp,
         keep: u32,
-    ) -> Result<u64, CommitError> {
-        let work = || Work::PruneRuns { before, keep, limit: RUNS_AT_ONCE };
-        self.until_none_is_left(work, RUNS_AT_ONCE).await
+    ) -> Result<u64, PruneError> {
+        let mut total = 0;
+        loop {
+            // Looking for them takes longest, so it is not the writer who looks.
+            let surplus = move |db: &_| sqlite::surplus(db, before, keep, RUNS_LOOKED_FOR);
+            let ids = self.readers().read(surplus).await?;
+            for some in ids.chunks(RUNS_AT_ONCE) {
+                total += self.queue().submit(Work::DeleteRuns(some.to_vec())).await?.rows as u64;
+            }
+            if ids.len() < RUNS_LOOKED_FOR {
+                return Ok(total);
+            }
+        }
     }
 
     /// Takes a keyring with more keys into use, and encrypts with its newest one everything that is not, each item with a

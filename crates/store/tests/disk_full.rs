@@ -1,18 +1,31 @@
 //! A full disk (decision 42), on a real file system of 16 MiB: writes are refused and say why, reads go
 //! on, and writes work again when there is space, without a restart.
 
-use std::{fs, path::Path, process::Command};
+use std::{fs, io::Write, path::Path, process::Command};
 
 use dispatch_store::{Batch, CommitError, OrgScope, RunState, SealedKey, Store};
 use tokio::task::JoinSet;
 use zeroize::Zeroizing;
 
-use crate::harness::{Harness, Probe, database, eventually, open};
+use crate::harness::{Harness, Probe, database, eventually, options};
 
 const DIRECTORY: &str = "DISPATCH_STORE_FULL_DIRECTORY";
+const RESERVE: &str = "DISPATCH_STORE_FULL_RESERVE";
 
+/// As it is set by default: with some space left, only what deletes is still written.
 #[test]
 fn a_full_disk_refuses_writes_until_there_is_space() {
+    let directory = tempfile::tempdir().unwrap();
+    on_a_small_disk(options(directory.path()).reserve_bytes);
+}
+
+/// Without a reserve, the disk is filled to its last block.
+#[test]
+fn a_disk_without_a_single_free_block_refuses_writes_until_there_is_space() {
+    on_a_small_disk(0);
+}
+
+fn on_a_small_disk(reserve_bytes: u64) {
     let root = rustix::process::geteuid().is_root();
     let mut namespace = vec!["--mount", "--propagation", "private"];
     if !root {
@@ -27,6 +40,7 @@ fn a_full_disk_refuses_writes_until_there_is_space() {
             .arg(directory.path())
             .arg(std::env::current_exe().unwrap())
             .env(DIRECTORY, directory.path())
+            .env(RESERVE, reserve_bytes.to_string())
             .output()
     };
     match run(mount) {
@@ -48,10 +62,12 @@ async fn child() {
     let Some(directory) = std::env::var_os(DIRECTORY) else { return };
     let directory = Path::new(&directory);
     let ballast = directory.join("ballast");
-    fs::write(&ballast, vec![1; 6 << 20]).unwrap();
+    fs::write(&ballast, vec![1; 8 << 20]).unwrap();
     let h = Harness::sqlite().await;
     let org = h.organization(1);
-    let (store, system) = open(directory).await;
+    let mut options = options(directory);
+    options.reserve_bytes = std::env::var(RESERVE).unwrap().parse().unwrap();
+    let (store, system) = Store::open(options.clone()).await.unwrap();
     let first = h.probe(&org, "first");
     let key = SealedKey { owner: h.id(), version: 1 };
     let batch = Batch::system("test").create(&first, &[], &[]);
@@ -60,6 +76,12 @@ async fn child() {
 
     big_ones_fail_alone(&h, &store, &org).await;
     let stored = fill(&h, &store, &org).await;
+    let reserve = options.reserve_bytes > 0;
+    if reserve {
+        // Somebody else takes what was left.
+        let mut other = fs::File::create(directory.join("other")).unwrap();
+        while other.write_all(&[1; 4096]).is_ok() {}
+    }
 
     // Everything that writes says what is full.
     let mut changed = first.clone();
@@ -86,6 +108,10 @@ async fn child() {
         assert_eq!(store.sealed(&org, key).await.unwrap().unwrap().as_slice(), b"hunter2");
         assert!(store.sealed(&org, other).await.unwrap().is_none());
     }
+    if reserve {
+        // What deletes is still done.
+        store.commit(Batch::system("test").unseal_delete(key)).await.unwrap();
+    }
     // The record of a blocking run waits for better times.
     run.id = h.id();
     store.record_run(run.clone());
@@ -93,7 +119,7 @@ async fn child() {
     fs::remove_file(&ballast).unwrap();
     store.commit(Batch::system("test").update_spec(&changed, &[], &[])).await.unwrap();
     eventually(|| async {
-        match store.run(&*system, run.id).await.unwrap() {
+        match store.run(&system, run.id).await.unwrap() {
             Some(_) => Ok(()),
             None => Err(format!("the recorded run is not stored: {:?}", store.counters())),
         }
@@ -101,7 +127,7 @@ async fn child() {
     .await;
     assert_eq!(store.counters().dropped_runs, 0);
     store.close().await;
-    let (store, _system) = open(directory).await;
+    let (store, _system) = Store::open(options).await.unwrap();
     assert_eq!(store.list::<Probe>(&org).await.unwrap().len(), stored);
     store.close().await;
     h.finish().await;

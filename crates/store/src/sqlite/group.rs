@@ -115,7 +115,7 @@ fn apply(
         }
         Work::SweepBlobs { limit } => blobs::sweep(connection, *limit)?,
         Work::Reseal { limit } => sealed::reseal(connection, keyring, *limit)?,
-        Work::PruneRuns { before, keep, limit } => runs::prune(connection, *before, *keep, *limit)?,
+        Work::DeleteRuns(ids) => runs::delete_done(connection, ids)?,
     };
     Ok((Outcome { seq: 0, rows }, Vec::new()))
 }

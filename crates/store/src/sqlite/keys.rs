@@ -21,6 +21,11 @@ pub(super) fn check(
     path: &Path,
     keyring: Keyring,
 ) -> Result<Keyring, OpenError> {
+    // An empty one may have been loaded before somebody, this process perhaps, made the first key.
+    let keyring = match keyring.newest() {
+        Some(_) => keyring,
+        None => Keyring::open(keyring.directory())?,
+    };
     let keys = || keyring.directory().to_owned();
     let missing = |kek| OpenError::KeyMissing { path: path.to_owned(), keys: keys(), kek };
     let canary = sealed(connection, None, CANARY).map_err(|error| unreadable(error, path))?;

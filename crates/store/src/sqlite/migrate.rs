@@ -56,7 +56,8 @@ pub(super) fn sqlite_error(error: rusqlite::Error, path: &Path) -> OpenError {
     }
 }
 
-fn check_ours(connection: &Connection, path: &Path) -> Result<(), OpenError> {
+/// Refuses what another program wrote, before anything is changed.
+pub(super) fn check_ours(connection: &Connection, path: &Path) -> Result<(), OpenError> {
     let one = |sql| connection.query_row(sql, (), |row| row.get::<_, i32>(0));
     let application = one("PRAGMA application_id").map_err(|e| sqlite_error(e, path))?;
     let tables = one("SELECT count(*) FROM sqlite_schema").map_err(|e| sqlite_error(e, path))?;

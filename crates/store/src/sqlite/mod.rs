@@ -11,6 +11,7 @@ mod open;
 mod readers;
 mod runs;
 mod sealed;
+mod space;
 mod writer;
 
 pub(crate) use audit::audit;
@@ -18,6 +19,6 @@ pub(crate) use blobs::blob;
 pub(crate) use objects::{by_id, by_name, list, page, referring};
 pub(crate) use open::open;
 pub(crate) use readers::Readers;
-pub(crate) use runs::{run, runs, unfinished};
+pub(crate) use runs::{run, runs, surplus, unfinished};
 pub(crate) use sealed::sealed;
 pub(crate) use writer::Writer;

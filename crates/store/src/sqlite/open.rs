@@ -6,7 +6,7 @@ use rusqlite::{Connection, OpenFlags};
 
 use super::{
     keys,
-    migrate::{MIGRATIONS, migrate, sqlite_error},
+    migrate::{MIGRATIONS, check_ours, migrate, sqlite_error},
 };
 use crate::{Keyring, OpenError};
 
@@ -48,10 +48,7 @@ pub(crate) fn open(path: &Path, keyring: Keyring, readers: usize) -> Result<Open
 /// The journal's mode stays in the file, so it is not set before the file is known to be ours.
 fn migrate_first(writer: &mut Connection, path: &Path) -> Result<(), OpenError> {
     let failed = |error| sqlite_error(error, path);
-    migrate(writer, path, &[]).or_else(|error| match error {
-        OpenError::NewerSchema { .. } => Ok(()),
-        other => Err(other),
-    })?;
+    check_ours(writer, path)?;
     let mode: String =
         writer.query_row("PRAGMA journal_mode = WAL", (), |row| row.get(0)).map_err(failed)?;
     if mode != "wal" {
@@ -67,8 +64,12 @@ fn migrate_first(writer: &mut Connection, path: &Path) -> Result<(), OpenError> 
 /// SQLite would make the file readable by everybody. Its other files get the mode of this one.
 fn create_private(path: &Path) -> io::Result<()> {
     match fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path) {
-        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(error),
-        _ => Ok(()),
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+        Err(error) => Err(error),
+        Ok(_) => match path.parent() {
+            Some(directory) if directory != Path::new("") => fs::File::open(directory)?.sync_all(),
+            _ => Ok(()),
+        },
     }
 }
 

@@ -1,5 +1,6 @@
 //! Run records.
 
+use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, Row, named_params};
 use uuid::Uuid;
 
@@ -102,24 +103,31 @@ pub(super) fn update(
     Err(conflict(connection, run.id)?)
 }
 
-/// Deletes up to `limit` runs that are done and older than `before`, or not among the newest `keep` of
-/// their function. Returns how many.
-pub(super) fn prune(
+/// Up to `limit` runs that are done and older than `before`, or not among the newest `keep` of their function.
+pub(crate) fn surplus(
     connection: &Connection,
-    before: jiff::Timestamp,
+    before: Timestamp,
     keep: u32,
     limit: usize,
-) -> Result<usize, ApplyError> {
-    let mut delete = connection.prepare_cached(
-        "DELETE FROM run WHERE id IN (SELECT id FROM (SELECT id, state, created, row_number() \
-         OVER (PARTITION BY function ORDER BY id DESC) AS place FROM run) \
-         WHERE state = 'done' AND (created < :before OR place > :keep) LIMIT :limit)",
-    )?;
-    Ok(delete.execute(named_params! {
-        ":before": before.as_microsecond(),
-        ":keep": keep,
-        ":limit": i64::try_from(limit).unwrap_or(i64::MAX),
-    })?)
+) -> Result<Vec<Uuid>, ReadError> {
+    let sql = "SELECT id FROM (SELECT id, organization, state, created, row_number() OVER \
+               (PARTITION BY function ORDER BY id DESC) AS place FROM run) \
+               WHERE state = 'done' AND (created < :before OR place > :keep) {scope} LIMIT :limit";
+    let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+    let params: Params<'_> =
+        &[(":before", &before.as_microsecond()), (":keep", &keep), (":limit", &limit)];
+    scoped(connection, None, sql, params, |row| uuid(row, TABLE, "id"))
+}
+
+/// Returns how many of them were there and done.
+pub(super) fn delete_done(connection: &Connection, ids: &[Uuid]) -> Result<usize, ApplyError> {
+    let sql = "DELETE FROM run WHERE id = ?1 AND state = 'done'";
+    let mut delete = connection.prepare_cached(sql)?;
+    let mut deleted = 0;
+    for id in ids {
+        deleted += delete.execute((id.as_bytes(),))?;
+    }
+    Ok(deleted)
 }
 
 fn write(connection: &Connection, run: &RunRecord, conflict: &str) -> rusqlite::Result<usize> {

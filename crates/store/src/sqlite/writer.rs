@@ -12,6 +12,7 @@ use tokio::sync::broadcast;
 use super::{
     columns::{commit_error, is_disk_full, other_cause},
     group::{self, ApplyError, Done},
+    space,
 };
 use crate::{
     Change, CommitError, Keyring,
@@ -23,6 +24,7 @@ use crate::{
 pub(crate) struct Writer {
     pub(crate) connection: Connection,
     pub(crate) path: PathBuf,
+    pub(crate) reserve_bytes: u64,
     pub(crate) keyring: Arc<RwLock<Keyring>>,
     pub(crate) queue: Arc<Queue>,
     pub(crate) changes: broadcast::Sender<Change>,
@@ -49,7 +51,7 @@ impl Writer {
         let records = (!runs.is_empty()).then_some(Work::RecordRuns(runs));
         let mut works: Vec<&Work> = jobs.iter().map(|job| &job.work).collect();
         works.extend(&records);
-        let mut answers = self.attempt_caught(&works);
+        let mut answers = self.answers(&works);
 
         if let Some(Work::RecordRuns(runs)) = records
             && let Some(answer) = answers.pop()
@@ -80,6 +82,20 @@ impl Writer {
                 self.queue.give_back(runs);
             }
         }
+    }
+
+    /// What there is no room for is refused, the rest is tried.
+    fn answers(&mut self, works: &[&Work]) -> Vec<Answer> {
+        let fits = space::fits(&self.path, self.reserve_bytes, works);
+        let tried: Vec<&Work> =
+            works.iter().zip(&fits).filter(|(_, fits)| **fits).map(|(work, _)| *work).collect();
+        let mut answers =
+            if tried.is_empty() { Vec::new() } else { self.attempt_caught(&tried) }.into_iter();
+        let mut answer = |fits: bool| {
+            let full = || Err(CommitError::DiskFull { what: self.path.clone() });
+            if fits { answers.next().unwrap_or_else(full) } else { full() }
+        };
+        fits.into_iter().map(&mut answer).collect()
     }
 
     fn attempt_caught(&mut self, works: &[&Work]) -> Vec<Answer> {

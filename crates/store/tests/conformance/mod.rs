@@ -63,6 +63,7 @@ macro_rules! cases {
                 a_run_is_updated_only_from_the_expected_state,
                 a_recorded_run_is_stored_soon,
                 a_recorded_run_replaces_its_earlier_record,
+                a_record_that_is_too_big_is_dropped_and_harms_nobody,
                 recorded_runs_are_stored_at_close,
                 runs_are_listed_newest_first,
                 runs_are_filtered_and_paged,

@@ -101,6 +101,23 @@ pub(crate) async fn recorded_runs_are_stored_at_close(h: &Harness) {
     }
 }
 
+pub(crate) async fn a_record_that_is_too_big_is_dropped_and_harms_nobody(h: &Harness) {
+    let (store, org) = (h.store(), h.organization(1));
+    let mut run = h.run(&org, h.id(), RunState::Done);
+    run.body = "x".repeat((64 << 20) + 1);
+    store.record_run(run.clone());
+    assert_eq!(store.counters().dropped_runs, 1);
+    run.id = h.id();
+    run.body.truncate(1);
+    store.record_run(run.clone());
+    eventually(|| async {
+        let found = store.run(&org, run.id).await.unwrap();
+        found.map(|_| ()).ok_or_else(|| "the small one is not stored".to_owned())
+    })
+    .await;
+    h.created(&org, "hello").await;
+}
+
 pub(crate) async fn runs_are_listed_newest_first(h: &Harness) {
     let org = h.organization(1);
     let runs: Vec<_> = (0..4).map(|_| h.run(&org, h.id(), RunState::Done)).collect();
