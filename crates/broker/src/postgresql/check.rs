@@ -11,6 +11,9 @@ use super::sql;
 /// The oldest PostgreSQL that has all that is used here (`pg_terminate_backend` that waits).
 const OLDEST: i32 = 140_000;
 
+/// Key of the advisory lock of this check; those of instances are hashes.
+const LOCK: i64 = 0x6469_7370_6174_6368;
+
 /// What a fit server is like.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Report {
@@ -51,7 +54,8 @@ pub enum Fault {
     PublicConnect { database: String },
     /// `trust` in pg_hba.conf.
     #[error(
-        "line {line} of its pg_hba.conf lets anybody in as any role without a password (trust)"
+        "line {line} of its pg_hba.conf lets in without a password (trust); scram-sha-256 is what it \
+         should say"
     )]
     Trust { line: i32 },
 }
@@ -77,7 +81,10 @@ pub(crate) async fn check(session: &Session) -> Result<Report, CheckError> {
     let mut faults = facts.faults();
     let mut warnings = Vec::new();
     if faults.is_empty() {
+        // PostgreSQL fails two who change the rights on one database at the same time.
+        session.rows("lock the check", "SELECT pg_advisory_lock($1)", &[&LOCK]).await?;
         close_common_databases(session, &facts, &mut faults, &mut warnings).await?;
+        session.rows("unlock the check", "SELECT pg_advisory_unlock($1)", &[&LOCK]).await?;
         if facts.superuser {
             authentication_rules(session, &mut faults, &mut warnings).await?;
         } else {
@@ -199,7 +206,7 @@ async fn authentication_rules(
 ) -> Result<(), PgError> {
     const STEP: &str = "read pg_hba.conf";
     const QUERY: &str = "SELECT line_number, type, auth_method FROM pg_hba_file_rules \
-         WHERE auth_method IN ('trust', 'password') AND 'all' = ANY (user_name) \
+         WHERE auth_method IN ('trust', 'password') \
          AND NOT database <@ ARRAY['replication'] ORDER BY line_number";
     let wrong = |_| PgError::Answer { step: STEP };
     for row in session.rows(STEP, QUERY, &[]).await? {
@@ -208,8 +215,8 @@ async fn authentication_rules(
         let method: String = row.try_get(2).map_err(wrong)?;
         match (connection.as_str(), method.as_str()) {
             ("local", "trust") => warnings.push(format!(
-                "line {line} of pg_hba.conf lets every user of the server's machine in as any role \
-                 (trust)"
+                "line {line} of pg_hba.conf lets every user of the server's machine in without a \
+                 password (trust)"
             )),
             (_, "trust") => faults.push(Fault::Trust { line }),
             _ => warnings.push(format!(

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::fs;
 use std::io;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -177,6 +178,11 @@ impl Options {
 /// A file's text without the line feed at its end.
 fn secret(what: &'static str, path: &Path) -> Result<Zeroizing<String>, OptionsError> {
     let text = read(what, path)?;
+    let mode = fs::metadata(path).map_or(0, |found| found.permissions().mode());
+    if mode & 0o077 != 0 {
+        let path = path.display();
+        tracing::warn!(%path, "others than the owner may read the file with {what}; chmod 600 it");
+    }
     match text.trim() {
         "" => Err(OptionsError::Empty { what, path: path.to_owned() }),
         text => Ok(Zeroizing::new(text.to_owned())),

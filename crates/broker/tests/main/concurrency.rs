@@ -1,11 +1,13 @@
 //! Many requests at once.
 
+use std::cell::Cell;
 use std::time::Duration;
 
 use serde_json::json;
 use tokio::task::JoinSet;
+use tokio_postgres::Client;
 
-use crate::support::{Broker, assert_gone, cluster, new_id, options};
+use crate::support::{Broker, assert_gone, cluster, eventually, new_id, options};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn equal_requests_at_once_are_carried_out_once() {
@@ -85,6 +87,42 @@ async fn a_statement_of_a_killed_predecessor_is_waited_for() {
     assert_eq!(broker.deprovision(&instance).await.0, 200);
     assert_gone(&instance).await;
     broker.finish().await.expect("ended well");
+}
+
+/// A connection that broke while it lay idle shows it at the first statement, which is the lock.
+#[tokio::test]
+async fn a_connection_that_breaks_before_anything_was_done_is_replaced() {
+    let data = tempfile::tempdir().expect("a directory");
+    let mut options = options(cluster().await, data.path());
+    options.timeouts.lock = Duration::from_secs(20);
+    let broker = Broker::start(options).await;
+    let instance = new_id();
+    assert_eq!(broker.provision(&instance).await.0, 201);
+    let key = lock_key(&cluster().await.log(), &instance);
+    let admin = cluster().await.admin("postgres").await.expect("connected");
+    admin.execute("SELECT pg_advisory_lock($1)", &[&key]).await.expect("locked");
+    let (answer, ()) = tokio::join!(broker.deprovision(&instance), async {
+        let first = waits_for(&admin, key, 0).await;
+        admin.execute("SELECT pg_terminate_backend($1)", &[&first]).await.expect("ended");
+        waits_for(&admin, key, first).await;
+        admin.execute("SELECT pg_advisory_unlock($1)", &[&key]).await.expect("unlocked");
+    });
+    assert_eq!(answer, (200, json!({})));
+    assert_gone(&instance).await;
+    broker.finish().await.expect("ended well");
+}
+
+/// The process that waits for the advisory lock, other than `not`.
+async fn waits_for(admin: &Client, key: i64, not: i32) -> i32 {
+    let query = "SELECT max(pid) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted \
+         AND (classid::int8 << 32) | objid::int8 = $1 AND pid <> $2";
+    let found = Cell::new(None);
+    eventually(|| async {
+        found.set(admin.query_one(query, &[&key, &not]).await.expect("a row").get(0));
+        found.get().map(|_: i32| ()).ok_or_else(|| "nobody waits".to_owned())
+    })
+    .await;
+    found.get().expect("found")
 }
 
 /// The parameter of the last lock before the instance's database was made, by the same process.

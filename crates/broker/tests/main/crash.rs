@@ -5,7 +5,9 @@
 
 use std::path::Path;
 
-use crate::support::{Answer, Broker, assert_gone, bind_body, code, new_id, provision_body, query};
+use crate::support::{
+    Answer, Broker, assert_gone, bind_body, code, names_with, new_id, provision_body, query,
+};
 
 /// More points than any verb has.
 const ENOUGH: u32 = 200;
@@ -131,6 +133,8 @@ async fn converges(verb: Verb, broker: &Broker, instance: &str, binding: &str, p
     let session = other.connect().await.expect("connected");
     match verb {
         Verb::Unbind => {
+            let short = instance.split('-').next().expect("a part");
+            assert_eq!(names_with(&format!("u_{short}_")).await, [other.get("username")]);
             session.batch_execute("DROP TABLE kept; DROP TABLE own").await.expect("kept");
             assert_eq!(broker.unbind(instance, binding).await.0, 410);
         }

@@ -101,6 +101,8 @@ async fn what_is_wrong_with_a_server_is_said() {
     let own = PostgresCluster::builder()
         .setting("password_encryption", "md5")
         .rule("host all all 127.0.0.2/32 trust")
+        .rule("host all dispatch_admin 127.0.0.3/32 trust")
+        .rule("host replication all 127.0.0.4/32 trust")
         .start()
         .await
         .expect("a cluster");
@@ -123,10 +125,10 @@ async fn what_is_wrong_with_a_server_is_said() {
         .batch_execute("ALTER ROLE dispatch_admin SET password_encryption = 'scram-sha-256'")
         .await
         .expect("set");
-    assert_eq!(faults(&superuser).await, [Fault::Trust { line: 1 }]);
+    assert_eq!(faults(&superuser).await, [Fault::Trust { line: 1 }, Fault::Trust { line: 2 }]);
     // A broker does not start with such a server, and says why.
     let error = Broker::start(superuser).await.finish().await.expect_err("refused").to_string();
-    assert!(error.contains("line 1 of its pg_hba.conf lets anybody in"), "{error}");
+    assert!(error.contains("line 1 of its pg_hba.conf lets in without a password"), "{error}");
 }
 
 #[tokio::test]
