@@ -95,6 +95,12 @@ impl Waker {
         &self.0.counters
     }
 
+    /// When there is something to do next: `now` if a key runs or is queued, `None` if only a wake-up can bring
+    /// something. For tests, which move the clock there.
+    pub fn busy_at(&self, now: Timestamp) -> Option<Timestamp> {
+        self.0.queue().busy_at(now)
+    }
+
     /// Nothing runs, is queued or has a time set. For tests.
     pub fn is_idle(&self) -> bool {
         self.0.queue().len() == 0

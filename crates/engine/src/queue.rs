@@ -105,6 +105,12 @@ impl Queue {
         self.due.first().map(|(at, _)| *at)
     }
 
+    /// When there is something to do: `now` if a key runs or is queued, else the first time that is set.
+    pub(crate) fn busy_at(&self, now: Timestamp) -> Option<Timestamp> {
+        let busy = self.entries.values().any(|entry| entry.running || entry.queued.is_some());
+        if busy { Some(now) } else { self.next_due() }
+    }
+
     /// Keys that run, are queued or are due.
     pub(crate) fn len(&self) -> usize {
         self.entries.len()

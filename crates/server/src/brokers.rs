@@ -3,6 +3,7 @@
 use std::{
     collections::HashMap,
     sync::{Arc, Mutex, PoisonError},
+    time::Duration,
 };
 
 use dispatch_model::{
@@ -25,6 +26,8 @@ const CATALOGS_MAX: usize = 256;
 #[derive(Debug)]
 pub struct Brokers {
     connector: Arc<Connector>,
+    /// For one request, from connecting to the last byte of the answer.
+    request_timeout: Duration,
     clients: Mutex<HashMap<Id<ServiceBroker>, Made>>,
     catalogs: Mutex<HashMap<String, Arc<Catalog>>>,
 }
@@ -33,9 +36,12 @@ pub struct Brokers {
 #[derive(Debug)]
 struct Made {
     generation: u64,
-    login: Option<u64>,
+    login: Option<Login>,
     client: Arc<Client>,
 }
+
+/// Which secret and version: one that was made anew under the same name begins at version 1 again.
+type Login = (Id<Secret>, u64);
 
 /// Why there is no client. A fragment for people; the request was not sent.
 #[derive(Debug, thiserror::Error)]
@@ -51,8 +57,8 @@ pub enum NoClient {
 }
 
 impl Brokers {
-    pub fn new(connector: Arc<Connector>) -> Self {
-        Self { connector, clients: Mutex::default(), catalogs: Mutex::default() }
+    pub fn new(connector: Arc<Connector>, request_timeout: Duration) -> Self {
+        Self { connector, request_timeout, clients: Mutex::default(), catalogs: Mutex::default() }
     }
 
     /// The client for a broker, with the login as it is now.
@@ -71,7 +77,7 @@ impl Brokers {
                 Some(stored.readable().map_err(|_| missing())?)
             }
         };
-        let version = login.as_ref().map(|secret| secret.spec.version);
+        let version = login.as_ref().map(|secret| (secret.meta.id, secret.spec.version));
         if let Some(client) = self.cached(broker, version) {
             return Ok(client);
         }
@@ -85,17 +91,21 @@ impl Brokers {
                 found.unwrap_or_default()
             }
         };
-        let endpoint = endpoint(broker, &values)?;
+        let mut endpoint = endpoint(broker, &values)?;
+        endpoint.limits.request = self.request_timeout;
         let client = Client::new(endpoint, Arc::clone(&self.connector) as _)
             .map_err(|error| NoClient::Unusable { why: error.to_string() })?;
         let client = Arc::new(client);
-        let made =
-            Made { generation: broker.meta.generation, login: version, client: Arc::clone(&client) };
+        let made = Made {
+            generation: broker.meta.generation,
+            login: version,
+            client: Arc::clone(&client),
+        };
         self.clients.lock().unwrap_or_else(PoisonError::into_inner).insert(broker.meta.id, made);
         Ok(client)
     }
 
-    fn cached(&self, broker: &Object<ServiceBroker>, login: Option<u64>) -> Option<Arc<Client>> {
+    fn cached(&self, broker: &Object<ServiceBroker>, login: Option<Login>) -> Option<Arc<Client>> {
         let clients = self.clients.lock().unwrap_or_else(PoisonError::into_inner);
         let made = clients.get(&broker.meta.id)?;
         let fits = made.generation == broker.meta.generation && made.login == login;

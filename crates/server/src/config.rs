@@ -29,6 +29,8 @@ pub struct Settings {
     pub insecure_listen: bool,
     /// Brokers and services may have private addresses.
     pub allow_private_addresses: bool,
+    /// How long a broker may take to answer one request, in milliseconds (OSB-013).
+    pub broker_timeout_ms: u64,
 }
 
 impl Default for Settings {
@@ -44,6 +46,7 @@ impl Default for Settings {
             skip_auth: false,
             insecure_listen: false,
             allow_private_addresses: true,
+            broker_timeout_ms: 60_000,
         }
     }
 }

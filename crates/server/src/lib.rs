@@ -10,6 +10,7 @@ pub mod config;
 mod connector;
 mod consumers;
 mod controller;
+mod faults;
 mod features;
 mod first_start;
 mod http;

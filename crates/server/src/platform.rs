@@ -8,7 +8,9 @@ use dispatch_store::{OrgScope, ReadError, Store, SystemScope};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-use crate::{brokers::Brokers, consumers::Consumers, http::Authenticator, workers::Workers};
+use crate::{
+    brokers::Brokers, consumers::Consumers, faults::Faults, http::Authenticator, workers::Workers,
+};
 
 /// The parts of one server.
 #[derive(Debug)]
@@ -23,6 +25,8 @@ pub struct Platform {
     pub wakers: Wakers,
     pub consumers: Arc<dyn Consumers>,
     pub workers: Arc<Workers>,
+    /// Where crash tests end the process. Empty otherwise.
+    pub faults: Faults,
     /// Held answers end when this does.
     pub stopping: CancellationToken,
 }

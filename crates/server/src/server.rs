@@ -7,6 +7,7 @@ use std::{
     net::SocketAddr,
     path::PathBuf,
     sync::Arc,
+    time::Duration,
 };
 
 use axum::body::Body;
@@ -79,11 +80,17 @@ pub struct Parts {
     pub clock: Arc<dyn Clock>,
     pub entropy: Arc<dyn Entropy>,
     pub machine: Machine,
+    #[cfg(test)]
+    pub faults: crate::faults::Faults,
 }
 
 /// Starts a server. It answers when this returns.
 pub async fn start(settings: Settings, parts: Parts) -> Result<Running, StartError> {
-    let Parts { clock, entropy, machine } = parts;
+    #[cfg(test)]
+    let faults = parts.faults.clone();
+    #[cfg(not(test))]
+    let faults = crate::faults::Faults::default();
+    let Parts { clock, entropy, machine, .. } = parts;
     let lock = lock(&settings)?;
     let keyring = Keyring::open(&settings.keys)?;
     let options = dispatch_store::Options::new(settings.data.join("dispatch.db"), keyring);
@@ -131,10 +138,11 @@ pub async fn start(settings: Settings, parts: Parts) -> Result<Running, StartErr
             clock: Arc::clone(&clock),
             entropy: Arc::clone(&entropy),
             authenticator: Authenticator::new(found.administrators, settings.skip_auth),
-            brokers: Brokers::new(connector),
+            brokers: Brokers::new(connector, Duration::from_millis(settings.broker_timeout_ms)),
             wakers: Wakers::new(wakers),
             consumers: Arc::new(NoConsumers),
             workers,
+            faults,
             stopping: stop.clone(),
         }
     });

@@ -1,0 +1,202 @@
+//! A server in this process, and what outlives it.
+
+use std::{
+    path::Path,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use dispatch_engine::{ManualClock, SeededEntropy};
+use dispatch_runtime::{spawn::DirectSpawner, worker::Ambient};
+use jiff::Timestamp;
+use serde_json::Value;
+use tempfile::TempDir;
+
+use crate::{config::Settings, faults::Faults, server, workers::Machine};
+
+/// The clock is moved at most this often while something is waited for.
+const MOVES_MAX: usize = 1_000;
+/// For work that goes on by itself.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// What outlives a server: its directory, the time, where ids come from, and what is to go wrong.
+#[derive(Debug, Clone)]
+pub struct World {
+    pub directory: Arc<TempDir>,
+    pub clock: Arc<ManualClock>,
+    pub entropy: Arc<SeededEntropy>,
+    pub faults: Faults,
+    pub broker_timeout: Duration,
+}
+
+impl World {
+    pub fn new() -> Self {
+        // In memory where that is possible: what a test waits for is then the code, not the disk.
+        let memory = Path::new("/dev/shm");
+        let directory = tempfile::Builder::new().prefix("dispatch-server-").tempdir_in(memory);
+        let directory = directory.or_else(|_| tempfile::tempdir()).unwrap();
+        let path = directory.path().to_string_lossy().into_owned();
+        let seed = path.bytes().fold(u64::from(std::process::id()), |seed, byte| {
+            seed.wrapping_mul(31).wrapping_add(u64::from(byte))
+        });
+        Self {
+            directory: Arc::new(directory),
+            clock: Arc::new(ManualClock::new(Timestamp::from_second(1_800_000_000).unwrap())),
+            entropy: Arc::new(SeededEntropy::new(seed)),
+            faults: Faults::default(),
+            broker_timeout: Duration::from_secs(60),
+        }
+    }
+
+    fn settings(&self) -> Settings {
+        let local = "127.0.0.1:0".parse().unwrap();
+        let path = self.directory.path();
+        Settings {
+            listen: local,
+            gateway_listen: local,
+            gateway_tls_listen: local,
+            data: path.join("data"),
+            keys: path.join("keys"),
+            client_config: path.join("home/config.json"),
+            broker_timeout_ms: self.broker_timeout.as_millis().try_into().unwrap(),
+            ..Settings::default()
+        }
+    }
+}
+
+/// A server, and a client that is its administrator.
+#[derive(Debug)]
+pub struct TestServer {
+    pub running: server::Running,
+    pub world: World,
+    http: reqwest::Client,
+    key: String,
+}
+
+/// An answer of the server.
+#[derive(Debug)]
+pub struct Answer {
+    pub status: u16,
+    pub settled: bool,
+    pub text: String,
+    /// `null` if it is not JSON.
+    pub body: Value,
+}
+
+impl TestServer {
+    pub async fn start() -> Self {
+        Self::start_in(World::new()).await
+    }
+
+    /// In a world that a server before may have left.
+    pub async fn start_in(world: World) -> Self {
+        let parts = server::Parts {
+            clock: Arc::clone(&world.clock) as _,
+            entropy: Arc::clone(&world.entropy) as _,
+            machine: machine(),
+            faults: world.faults.clone(),
+        };
+        let running = server::start(world.settings(), parts).await.unwrap();
+        let config = world.directory.path().join("home/config.json");
+        let config: Value =
+            serde_json::from_str(&std::fs::read_to_string(config).unwrap()).unwrap();
+        let key = config["contexts"]["127-0-0-1"]["cookie"].as_str().unwrap().to_owned();
+        let http = reqwest::Client::builder().no_proxy().tls_certs_only([]).build().unwrap();
+        Self { running, world, http, key }
+    }
+
+    pub fn url(&self, path: &str) -> String {
+        format!("http://{}{path}", self.running.addresses.control_plane)
+    }
+
+    pub async fn get(&self, path: &str) -> Answer {
+        self.send(self.http.get(self.url(path))).await
+    }
+
+    pub async fn delete(&self, path: &str) -> Answer {
+        self.send(self.http.delete(self.url(path))).await
+    }
+
+    pub async fn post(&self, path: &str, body: &Value) -> Answer {
+        self.send(self.http.post(self.url(path)).json(body)).await
+    }
+
+    pub async fn put(&self, path: &str, body: &Value) -> Answer {
+        self.send(self.http.put(self.url(path)).json(body)).await
+    }
+
+    async fn send(&self, request: reqwest::RequestBuilder) -> Answer {
+        let request = request.header("Cookie", &self.key).header("X-Dispatch-Org", "dispatch");
+        let answer = request.send().await.unwrap();
+        let status = answer.status().as_u16();
+        let settled = answer.headers().get("Dispatch-Settled").is_none();
+        let text = answer.text().await.unwrap();
+        let body = serde_json::from_str(&text).unwrap_or(Value::Null);
+        Answer { status, settled, text, body }
+    }
+
+    /// When a controller has something to do next: `None` if only a wake-up can bring something.
+    pub fn busy_at(&self) -> Option<Timestamp> {
+        let now = dispatch_engine::Clock::now(self.world.clock.as_ref());
+        let wakers = self.running.platform().wakers.all();
+        wakers.filter_map(|(_, waker)| waker.busy_at(now)).min()
+    }
+
+    /// Waits until the controllers have nothing to do before a later time.
+    pub async fn quiet(&self) {
+        let begun = Instant::now();
+        let now = || dispatch_engine::Clock::now(self.world.clock.as_ref());
+        while self.busy_at().is_some_and(|at| at <= now()) {
+            assert!(begun.elapsed() < PATIENCE, "the controllers never came to rest");
+            tokio::time::sleep(Duration::from_micros(500)).await;
+        }
+    }
+
+    /// Moves the clock to what is to be done next; false if there is nothing.
+    pub fn move_on(&self) -> bool {
+        let now = dispatch_engine::Clock::now(self.world.clock.as_ref());
+        let Some(at) = self.busy_at() else { return false };
+        self.world.clock.advance(Duration::try_from(at.duration_since(now)).unwrap_or_default());
+        true
+    }
+
+    /// GETs until `done` says so, moving the clock whenever nothing is left to do before a later time.
+    pub async fn until<T>(&self, path: &str, done: impl Fn(&Answer) -> Option<T>) -> T {
+        let mut last = None;
+        for _ in 0..MOVES_MAX {
+            self.quiet().await;
+            let answer = self.get(path).await;
+            if let Some(found) = done(&answer) {
+                return found;
+            }
+            last = Some(answer);
+            if !self.move_on() {
+                break;
+            }
+        }
+        panic!("never came; last answer of {path}: {last:#?}");
+    }
+
+    /// The object once it is READY or ERROR and nothing is to be done at this time; `null` once it is gone.
+    pub async fn settled(&self, path: &str) -> Value {
+        self.until(path, |answer| match answer.body["status"].as_str() {
+            Some("READY" | "ERROR") => Some(answer.body.clone()),
+            _ => (answer.status == 404).then_some(Value::Null),
+        })
+        .await
+    }
+
+    pub async fn finish(self) {
+        self.running.stop().await;
+    }
+}
+
+/// Without a sandbox: these tests run nobody's code.
+fn machine() -> Machine {
+    Machine {
+        spawner: Arc::new(DirectSpawner::default()),
+        ambient: Ambient { unix_ms: || 1_800_000_000_000, random: || 4 },
+        executable: "/proc/self/exe".into(),
+        path: None,
+    }
+}
