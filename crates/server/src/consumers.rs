@@ -1,27 +1,76 @@
-//! Who has credentials in hand: the port to whatever runs functions. Rotation waits on it (decision 25).
+//! Who has credentials in hand: the port between rotation and whatever runs functions (decision 25).
 
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use dispatch_engine::{Key, Waker};
 use dispatch_model::{Id, service_binding::ServiceBinding};
 
-/// Implemented by the function workers' side.
+use crate::workers::Workers;
+
+/// Asked by the bindings' controller.
 pub trait Consumers: Send + Sync + std::fmt::Debug {
-    /// A process exists that was given this version of the binding's credentials, or an earlier one.
-    fn any_has(&self, binding: Id<ServiceBinding>, version: u64) -> bool;
+    /// No process has this version of the binding's credentials, or an earlier one, and none will be given it.
+    /// Only true after `retire` has got that far.
+    fn is_retired(&self, binding: Id<ServiceBinding>, version: u64) -> bool;
 
-    /// Has every such process end, successors first. Wakes the binding's controller when the last one has.
+    /// Has every process that was given them end, successors first. Wakes the binding's controller at the end.
     fn retire(&self, binding: Id<ServiceBinding>, version: u64);
-
-    /// The credentials of a binding changed or are gone: what is held of them is out of date.
-    fn credentials_changed(&self, binding: Id<ServiceBinding>);
 }
 
-/// No process has anything in hand.
-#[derive(Debug, Clone, Copy)]
-pub struct NoConsumers;
+/// The workers of functions on this machine.
+#[derive(Debug)]
+pub struct FunctionWorkers {
+    workers: Arc<Workers>,
+    bindings: Waker,
+    progress: Arc<Mutex<BTreeMap<Id<ServiceBinding>, Progress>>>,
+}
 
-impl Consumers for NoConsumers {
-    fn any_has(&self, _: Id<ServiceBinding>, _: u64) -> bool {
-        false
+#[derive(Debug, Clone, Copy, Default)]
+struct Progress {
+    /// Everything up to this version is retired.
+    done: u64,
+    /// A retirement up to this version is under way.
+    under_way: u64,
+}
+
+impl FunctionWorkers {
+    pub fn new(workers: Arc<Workers>, bindings: Waker) -> Self {
+        Self { workers, bindings, progress: Arc::default() }
     }
-    fn retire(&self, _: Id<ServiceBinding>, _: u64) {}
-    fn credentials_changed(&self, _: Id<ServiceBinding>) {}
+}
+
+type ProgressMap = BTreeMap<Id<ServiceBinding>, Progress>;
+
+fn locked(progress: &Mutex<ProgressMap>) -> MutexGuard<'_, ProgressMap> {
+    progress.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Consumers for FunctionWorkers {
+    fn is_retired(&self, binding: Id<ServiceBinding>, version: u64) -> bool {
+        locked(&self.progress).get(&binding).is_some_and(|progress| progress.done >= version)
+    }
+
+    fn retire(&self, binding: Id<ServiceBinding>, version: u64) {
+        {
+            let mut map = locked(&self.progress);
+            let progress = map.entry(binding).or_default();
+            if progress.done >= version || progress.under_way >= version {
+                return;
+            }
+            progress.under_way = version;
+        }
+        let (pools, bindings) = (self.workers.pools.clone(), self.bindings.clone());
+        let progress = Arc::clone(&self.progress);
+        tokio::spawn(async move {
+            pools.retire(binding.uuid(), version + 1).await;
+            let mut map = locked(&progress);
+            let progress = map.entry(binding).or_default();
+            progress.done = progress.done.max(version);
+            drop(map);
+            bindings.wake(Key(binding.uuid()));
+        });
+    }
 }

@@ -13,6 +13,7 @@ mod controller;
 mod faults;
 mod features;
 mod first_start;
+mod functions;
 mod http;
 mod platform;
 mod schema;

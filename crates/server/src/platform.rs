@@ -1,15 +1,18 @@
 //! What all features share: the store, the clock, catalogues, clients of brokers, wake-ups. Made once, in the wiring.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::{Arc, PoisonError, RwLock, RwLockReadGuard},
+};
 
 use dispatch_engine::{Clock, Entropy, Key, Waker};
-use dispatch_model::{Kind, Name, organization::Organization};
+use dispatch_model::{Id, Kind, Name, organization::Organization};
 use dispatch_store::{OrgScope, ReadError, Store, SystemScope};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use crate::{
-    brokers::Brokers, consumers::Consumers, faults::Faults, http::Authenticator, workers::Workers,
+    brokers::Brokers, consumers::Consumers, faults::Faults, features::run::Runs, functions::Functions, http::Authenticator, workers::Workers,
 };
 
 /// The parts of one server.
@@ -25,6 +28,11 @@ pub struct Platform {
     pub wakers: Wakers,
     pub consumers: Arc<dyn Consumers>,
     pub workers: Arc<Workers>,
+    /// What calls use.
+    pub functions: Functions,
+    pub runs: Runs,
+    /// Organizations by name: looked up at every request, and never renamed.
+    pub organizations: RwLock<HashMap<Name, Id<Organization>>>,
     /// Where crash tests end the process. Empty otherwise.
     pub faults: Faults,
     /// Held answers end when this does.
@@ -34,8 +42,21 @@ pub struct Platform {
 impl Platform {
     /// The scope of an organization, for a request that has been authenticated.
     pub async fn organization(&self, name: &Name) -> Result<Option<OrgScope>, ReadError> {
-        let found = self.store.get::<Organization>(&self.system, name).await?;
-        Ok(found.map(|stored| self.system.organization(stored.meta().organization)))
+        let known = self.organizations().get(name).copied();
+        if let Some(known) = known {
+            return Ok(Some(self.system.organization(known)));
+        }
+        let Some(stored) = self.store.get::<Organization>(&self.system, name).await? else {
+            return Ok(None);
+        };
+        let id = stored.meta().organization;
+        let mut known = self.organizations.write().unwrap_or_else(PoisonError::into_inner);
+        known.insert(name.clone(), id);
+        Ok(Some(self.system.organization(id)))
+    }
+
+    fn organizations(&self) -> RwLockReadGuard<'_, HashMap<Name, Id<Organization>>> {
+        self.organizations.read().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -6,7 +6,7 @@ use std::{
     io,
     net::SocketAddr,
     path::PathBuf,
-    sync::Arc,
+    sync::{Arc, RwLock},
     time::Duration,
 };
 
@@ -24,9 +24,10 @@ use crate::{
     brokers::Brokers,
     config::Settings,
     connector::Connector,
-    consumers::NoConsumers,
-    features,
+    consumers::FunctionWorkers,
+    features::{self, run::Runs},
     first_start::{self, Addresses, FirstStartError},
+    functions::Functions,
     http::{self, Authenticator},
     platform::{Platform, Wakers},
     workers::{Machine, Workers},
@@ -124,6 +125,7 @@ pub async fn start(settings: Settings, parts: Parts) -> Result<Running, StartErr
                 Arc::new(features::service_binding::Controller::new(weak.clone())),
             ),
             (Kind::Orphan, Arc::new(features::orphan::Controller(weak.clone()))),
+            (Kind::Function, Arc::new(features::function::Controller(weak.clone()))),
         ];
         let mut wakers = BTreeMap::new();
         for (kind, reconciler) in reconcilers {
@@ -132,6 +134,8 @@ pub async fn start(settings: Settings, parts: Parts) -> Result<Running, StartErr
             wakers.insert(kind, controller.waker());
             controllers.push(controller);
         }
+        let bindings = wakers.get(&Kind::ServiceBinding).cloned();
+        let bindings = bindings.expect("the controller of bindings is in the list above");
         Platform {
             store,
             system,
@@ -140,8 +144,11 @@ pub async fn start(settings: Settings, parts: Parts) -> Result<Running, StartErr
             authenticator: Authenticator::new(found.administrators, settings.skip_auth),
             brokers: Brokers::new(connector, Duration::from_millis(settings.broker_timeout_ms)),
             wakers: Wakers::new(wakers),
-            consumers: Arc::new(NoConsumers),
+            consumers: Arc::new(FunctionWorkers::new(Arc::clone(&workers), bindings)),
             workers,
+            functions: Functions::default(),
+            runs: Runs::default(),
+            organizations: RwLock::default(),
             faults,
             stopping: stop.clone(),
         }
@@ -150,6 +157,8 @@ pub async fn start(settings: Settings, parts: Parts) -> Result<Running, StartErr
     for controller in controllers {
         tasks.spawn(controller.run(stop.clone()));
     }
+    tasks.spawn(features::function::follow(Arc::clone(&platform)));
+    features::run::resume(&platform).await;
     let service = http::router(Arc::clone(&platform));
     let service = service
         .map_request(|request: ::http::Request<hyper::body::Incoming>| request.map(Body::new));
@@ -167,6 +176,10 @@ impl Running {
     pub async fn stop(mut self) {
         self.stop.cancel();
         while self.tasks.join_next().await.is_some() {}
+        // What has not ended by now ends with its worker, and says so at the next start.
+        self.platform.runs.tasks.close();
+        let _ = tokio::time::timeout(DRAIN, self.platform.runs.tasks.wait()).await;
+        self.platform.workers.pools.close(DRAIN).await;
         self.platform.store.clone().close().await;
     }
 
@@ -175,6 +188,9 @@ impl Running {
         &self.platform
     }
 }
+
+/// How long runs and workers may take to end.
+const DRAIN: Duration = Duration::from_secs(5);
 
 /// One server for one data directory (decision 17).
 fn lock(settings: &Settings) -> Result<File, StartError> {

@@ -1,6 +1,12 @@
 //! This machine's function workers, as the features see them: pools, builds, and the interpreters that the machine has.
 
-use std::{io, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
+use std::{
+    io,
+    net::SocketAddr,
+    path::PathBuf,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
 
 use dispatch_runtime::{
     build::Builder,
@@ -29,6 +35,8 @@ pub struct Workers {
     pub ambient: Ambient,
     /// The `PATH` of the server's environment: where interpreters are looked for.
     path: Option<std::ffi::OsString>,
+    /// The one that was found, as long as it is what the machine has.
+    python3: Mutex<Option<Interpreter>>,
 }
 
 /// What the wiring knows and the workers need.
@@ -66,17 +74,27 @@ impl Workers {
             executable,
             PARALLEL_BUILDS,
         );
-        Ok(Self { pools, builder, spawner, ambient, path })
+        Ok(Self { pools, builder, spawner, ambient, path, python3: Mutex::default() })
     }
 
-    /// The machine's Python. Asking it takes tens of milliseconds, so it is done where it may wait.
+    /// The machine's Python. Asking it takes tens of milliseconds, so it is asked once, and again when it changes.
     pub async fn python3(&self) -> Result<Interpreter, HostError> {
+        let known = self.known_python3().clone().filter(Interpreter::is_current);
+        if let Some(known) = known {
+            return Ok(known);
+        }
         let path = self.path.clone();
         let asked = tokio::task::spawn_blocking(move || host::python3(path.as_deref())).await;
-        match asked {
-            Ok(found) => found,
+        let found = match asked {
+            Ok(found) => found?,
             Err(panic) => std::panic::resume_unwind(panic.into_panic()),
-        }
+        };
+        *self.known_python3() = Some(found.clone());
+        Ok(found)
+    }
+
+    fn known_python3(&self) -> MutexGuard<'_, Option<Interpreter>> {
+        self.python3.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -1,6 +1,8 @@
 //! One folder per noun; in it one file per verb, and for nouns with an outside effect `plan`, `act` and `absorb`.
 
+pub mod function;
 pub mod orphan;
+pub mod run;
 pub mod secret;
 pub mod service_binding;
 pub mod service_broker;
@@ -26,6 +28,7 @@ pub async fn settling(
         Kind::ServiceBroker => service_broker::settling(platform, scope, awaited.id).await,
         Kind::ServiceInstance => service_instance::settling(platform, scope, awaited.id).await,
         Kind::ServiceBinding => service_binding::settling(platform, scope, awaited.id).await,
+        Kind::Function => function::settling(platform, scope, awaited.id).await,
         _ => Ok(Settling::Settled(None)),
     }
 }

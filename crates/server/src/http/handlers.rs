@@ -4,7 +4,7 @@ use dispatch_api::Operation;
 
 use crate::{
     features::{
-        orphan, secret, service_binding, service_broker, service_class, service_instance, version,
+        function, orphan, run, secret, service_binding, service_broker, service_class, service_instance, version,
     },
     http::{Answer, ApiError, Call},
     platform::Platform,
@@ -56,6 +56,16 @@ pub(super) async fn handle(call: &Call) -> Result<Answer, ApiError> {
 
         Operation::ListOrphans => orphan::list(call).await,
 
+        Operation::CreateFunction => function::create(call).await,
+        Operation::ListFunctions => function::list(call).await,
+        Operation::GetFunction => function::get(call).await,
+        Operation::UpdateFunction => function::update(call).await,
+        Operation::DeleteFunction => function::delete(call).await,
+
+        Operation::CreateRun => run::create(call).await,
+        Operation::ListRuns => run::list(call).await,
+        Operation::GetRun => run::get(call).await,
+
         Operation::CreateBaseImage
         | Operation::ListBaseImages
         | Operation::GetBaseImage
@@ -66,14 +76,6 @@ pub(super) async fn handle(call: &Call) -> Result<Answer, ApiError> {
         | Operation::GetImage
         | Operation::UpdateImage
         | Operation::DeleteImage
-        | Operation::CreateFunction
-        | Operation::ListFunctions
-        | Operation::GetFunction
-        | Operation::UpdateFunction
-        | Operation::DeleteFunction
-        | Operation::CreateRun
-        | Operation::ListRuns
-        | Operation::GetRun
         | Operation::CreateApi
         | Operation::ListApis
         | Operation::GetApi

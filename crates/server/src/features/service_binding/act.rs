@@ -187,7 +187,7 @@ async fn look(platform: &Platform, binding: &Object<ServiceBinding>) -> Result<S
         .status
         .predecessor
         .as_ref()
-        .is_none_or(|old| !platform.consumers.any_has(binding.meta.id, old.version));
+        .is_none_or(|old| platform.consumers.is_retired(binding.meta.id, old.version));
     Ok(Seen { instance_ready, retired, orphans })
 }
 

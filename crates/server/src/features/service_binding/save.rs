@@ -98,7 +98,6 @@ async fn commit(
         batch = drop_secret(platform, batch, before).await?;
     }
     platform.store.commit(batch.update_status(&after)).await?;
-    platform.consumers.credentials_changed(before.meta.id);
     Ok(Next::Again)
 }
 
@@ -218,7 +217,6 @@ pub(super) async fn forget(
     let batch = drop_secret(platform, batch, binding).await?;
     platform.store.commit(batch.delete(binding)).await?;
     platform.wakers.wake(Kind::ServiceInstance, binding.spec.instance.uuid());
-    platform.consumers.credentials_changed(binding.meta.id);
     Ok(())
 }
 

@@ -1,0 +1,213 @@
+//! From objects to what calls use: the snapshot's entry and the pool's revision. Done again whenever code, image or
+//! the bindings' credentials change; equal input gives the equal revision, and then nothing happens.
+
+use std::{collections::BTreeSet, path::PathBuf, sync::Arc};
+
+use arc_swap::ArcSwapOption;
+use dispatch_model::{
+    Id, Kind, Name, Object,
+    function::{Deployed, Function},
+    organization::Organization,
+};
+use dispatch_runtime::{
+    frame::Load,
+    layer::Digest,
+    revision::{BindingVersion, Revision, RevisionSpec, python3_argv},
+    spawn::{Endpoint, LayerMount, Limits, NetworkSpec, RootSpec},
+};
+use dispatch_store::{Change, ReadError};
+use tokio::sync::broadcast::error::RecvError;
+
+use crate::{
+    features::run::service_credentials,
+    functions::{Check, Deployment},
+    platform::Platform,
+};
+
+const CODE: &str = "/function";
+const DEPENDENCIES: &str = "/dependencies";
+
+/// Puts a deployed function into service.
+pub(super) async fn project(
+    platform: &Platform,
+    function: &Object<Function>,
+    deployed: &Deployed,
+) -> Result<Result<(), String>, ReadError> {
+    let organization = function.meta.organization;
+    let scope = platform.system.organization(organization);
+    // A service that is not ready now is reached as soon as it is; the call says so until then.
+    let (mut bindings, mut endpoints) = (Vec::new(), Vec::new());
+    for used in &deployed.services {
+        if let Ok(found) = service_credentials(platform, &scope, used).await? {
+            bindings.push(found.version);
+            endpoints.extend(found.endpoints);
+        }
+    }
+    let revision = match revision(platform, organization, deployed, bindings, endpoints).await {
+        Ok(revision) => Arc::new(revision),
+        Err(reason) => return Ok(Err(reason)),
+    };
+    let stored = platform.store.get_by_id::<Organization>(&platform.system, organization).await?;
+    let Some(organization_name) = stored.map(|stored| stored.meta().name.clone()) else {
+        return Ok(Err("its organization does not exist any more".to_owned()));
+    };
+    let id = function.meta.id;
+    let unchanged = platform
+        .workers
+        .pools
+        .current(id.uuid())
+        .is_some_and(|current| current.id() == revision.id());
+    if !unchanged {
+        platform.workers.pools.set(id.uuid(), Arc::clone(&revision));
+    }
+    platform.functions.put(Arc::new(deployment(
+        id,
+        organization,
+        organization_name,
+        function.meta.name.clone(),
+        deployed,
+        revision,
+    )));
+    Ok(Ok(()))
+}
+
+/// Follows the change feed: when secrets or credentials change, what functions hold of them is made again.
+pub async fn follow(platform: Arc<Platform>) {
+    let mut changes = platform.store.watch();
+    loop {
+        let change = tokio::select! {
+            change = changes.recv() => change,
+            () = platform.stopping.cancelled() => return,
+        };
+        let mut changed = BTreeSet::new();
+        let mut everything = false;
+        match change {
+            Ok(change) => note(&mut changed, change),
+            Err(RecvError::Lagged(_)) => everything = true,
+            Err(RecvError::Closed) => return,
+        }
+        // What comes in a burst is worth one look.
+        while let Ok(change) = changes.try_recv() {
+            note(&mut changed, change);
+        }
+        if everything {
+            changed.extend(platform.functions.all().iter().map(|one| one.organization));
+        }
+        for organization in changed {
+            if let Err(error) = refresh(&platform, organization).await {
+                tracing::error!(%organization, %error, "new credentials cannot be read");
+            }
+        }
+    }
+}
+
+fn note(changed: &mut BTreeSet<Id<Organization>>, change: Change) {
+    let matters =
+        matches!(change.kind, Kind::Secret | Kind::ServiceBinding | Kind::ServiceInstance);
+    if matters {
+        changed.insert(change.organization);
+    }
+}
+
+/// Does it again for every function of an organization.
+async fn refresh(platform: &Platform, organization: Id<Organization>) -> Result<(), ReadError> {
+    for deployment in platform.functions.all() {
+        if deployment.organization != organization {
+            continue;
+        }
+        deployment.context.store(None);
+        if deployment.deployed.services.is_empty() {
+            continue;
+        }
+        let found = platform.store.get_by_id::<Function>(&platform.system, deployment.id).await?;
+        let Some(Ok(function)) = found.map(dispatch_store::Stored::readable) else { continue };
+        if function.meta.deleting.is_none()
+            && let Err(reason) = project(platform, &function, &deployment.deployed).await?
+        {
+            tracing::warn!(function = %function.meta.name, reason, "cannot take new credentials");
+        }
+    }
+    Ok(())
+}
+
+fn deployment(
+    id: Id<Function>,
+    organization: Id<Organization>,
+    organization_name: Name,
+    name: Name,
+    deployed: &Deployed,
+    revision: Arc<Revision>,
+) -> Deployment {
+    Deployment {
+        id,
+        organization,
+        organization_name,
+        name,
+        input: Check::new(deployed.schema.input.as_ref()),
+        output: Check::new(deployed.schema.output.as_ref()),
+        deployed: deployed.clone(),
+        revision,
+        context: ArcSwapOption::empty(),
+    }
+}
+
+/// Layers are a cache: whoever has emptied it has them built again.
+pub(super) fn layers_lost(platform: &Platform, deployed: &Deployed) -> bool {
+    let layers = platform.workers.builder.layers();
+    let digests = std::iter::once(&deployed.code).chain(&deployed.dependencies);
+    digests
+        .map(|digest| digest.parse().map(|digest: Digest| layers.path(digest)))
+        .any(|path| path.is_ok_and(|path| !path.exists()))
+}
+
+/// What workers are made from. `Err`: why there can be none, a fragment for people.
+pub(super) async fn revision(
+    platform: &Platform,
+    organization: Id<Organization>,
+    deployed: &Deployed,
+    bindings: Vec<BindingVersion>,
+    endpoints: Vec<Endpoint>,
+) -> Result<Revision, String> {
+    let interpreter = platform.workers.python3().await.map_err(|error| error.to_string())?;
+    let layers = platform.workers.builder.layers();
+    let mount = |digest: &str, inside: &str| -> Result<LayerMount, String> {
+        let digest: Digest = digest.parse().map_err(|_| "a layer's digest is damaged".to_owned())?;
+        Ok(LayerMount {
+            host: layers.path(digest),
+            inside: PathBuf::from(inside),
+            read_only: true,
+        })
+    };
+    let mut mounts = vec![mount(&deployed.code, CODE)?];
+    let mut dependencies = Vec::new();
+    if let Some(layer) = &deployed.dependencies {
+        mounts.push(mount(layer, DEPENDENCIES)?);
+        dependencies.push(DEPENDENCIES.to_owned());
+    }
+    let executable = interpreter.executable.to_string_lossy().into_owned();
+    Ok(Revision::new(RevisionSpec {
+        organization: organization.uuid(),
+        argv: python3_argv(&executable),
+        environment: Vec::new(),
+        root: RootSpec { base: interpreter.base(), layers: mounts },
+        load: Load { handler: deployed.handler.clone(), code: CODE.to_owned(), dependencies },
+        code_digest: deployed.code.clone(),
+        base_digest: interpreter.digest,
+        dependency_digests: deployed.dependencies.iter().cloned().collect(),
+        bindings,
+        limits: Limits::default(),
+        network: NetworkSpec::Bound(endpoints),
+    }))
+}
+
+/// For a call that comes before the controller has looked at the function.
+pub async fn project_now(
+    platform: &Platform,
+    function: &Object<Function>,
+) -> Result<(), ReadError> {
+    let Some(deployed) = &function.status.deployed else { return Ok(()) };
+    if let Err(reason) = project(platform, function, deployed).await? {
+        tracing::warn!(function = %function.meta.name, reason, "cannot be put into service");
+    }
+    Ok(())
+}

@@ -1,0 +1,180 @@
+//! What a call is given: secrets, and the credentials of services, decrypted (contract §4.1).
+
+use std::{fmt, sync::Arc};
+
+use dispatch_model::{
+    Name, Phase,
+    function::ServiceUse,
+    secret::Secret,
+    service_binding::{self, ServiceBinding},
+    service_instance::{self, ServiceInstance},
+};
+use dispatch_runtime::{revision::BindingVersion, spawn::Endpoint};
+use dispatch_store::{OrgScope, ReadError, SecretValues, Stored};
+use serde_json::{Map, Value, json};
+use zeroize::Zeroizing;
+
+use crate::{features::service_binding::save::document_key, platform::Platform};
+
+/// Made once for a function, and again whenever something in it changes.
+pub struct CallContext {
+    /// `"secrets":{…},"serviceBindings":{…},"services":{…}`: the inside of a JSON object.
+    pub members: Zeroizing<String>,
+    pub bindings: Arc<[BindingVersion]>,
+    pub endpoints: Arc<[Endpoint]>,
+    /// Values that must not be stored with logs and errors (decision 38).
+    pub values: Vec<Zeroizing<String>>,
+}
+
+impl fmt::Debug for CallContext {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("CallContext").field("bindings", &self.bindings).finish_non_exhaustive()
+    }
+}
+
+/// Why a call cannot be given what it needs: an InputError, in the first Dispatch's words where it had them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Missing(pub String);
+
+/// Shorter values are too common to be blotted out of a text.
+const REDACTED_BYTES_MIN: usize = 6;
+
+/// Later secrets win over earlier ones, flat (contract §4.1.2).
+pub async fn load(
+    platform: &Platform,
+    scope: &OrgScope,
+    secrets: &[Name],
+    services: &[ServiceUse],
+) -> Result<Result<CallContext, Missing>, ReadError> {
+    let mut values = Vec::new();
+    let mut flat = Map::new();
+    for name in secrets {
+        let Some(found) = secret(platform, scope, name).await? else {
+            return Ok(Err(Missing(format!(
+                "error when retrieving secrets from secret store: failed to get secrets: secret {name} not found"
+            ))));
+        };
+        put(&mut flat, &mut values, &found);
+    }
+    let (mut by_alias, mut documents) = (Map::new(), Map::new());
+    let (mut bindings, mut endpoints) = (Vec::new(), Vec::new());
+    for used in services {
+        let found = match service_credentials(platform, scope, used).await? {
+            Ok(found) => found,
+            Err(missing) => return Ok(Err(missing)),
+        };
+        let mut flat = Map::new();
+        put(&mut flat, &mut values, &found.values);
+        by_alias.insert(used.alias.to_string(), Value::Object(flat));
+        documents.insert(used.alias.to_string(), found.document);
+        bindings.push(found.version);
+        endpoints.extend(found.endpoints);
+    }
+    let members = Zeroizing::new(format!(
+        "\"secrets\":{},\"serviceBindings\":{},\"services\":{}",
+        Value::Object(flat),
+        Value::Object(by_alias),
+        Value::Object(documents),
+    ));
+    values.retain(|value| value.len() >= REDACTED_BYTES_MIN);
+    Ok(Ok(CallContext { members, bindings: bindings.into(), endpoints: endpoints.into(), values }))
+}
+
+fn put(flat: &mut Map<String, Value>, values: &mut Vec<Zeroizing<String>>, found: &SecretValues) {
+    for (key, value) in found.iter() {
+        flat.insert(key.to_owned(), Value::String(value.to_owned()));
+        values.push(Zeroizing::new(value.to_owned()));
+    }
+}
+
+async fn secret(
+    platform: &Platform,
+    scope: &OrgScope,
+    name: &Name,
+) -> Result<Option<SecretValues>, ReadError> {
+    let Some(Stored::Readable(secret)) = platform.store.get::<Secret>(scope, name).await? else {
+        return Ok(None);
+    };
+    platform.store.secret_values(scope, secret.meta.id, secret.spec.version).await
+}
+
+/// One binding's credentials.
+pub struct ServiceCredentials {
+    pub version: BindingVersion,
+    pub endpoints: Vec<Endpoint>,
+    /// Flat, all text.
+    pub values: SecretValues,
+    /// As the broker gave them (decision 26).
+    pub document: Value,
+}
+
+/// The credentials of the binding that is meant. `Err`: what is not there or not ready.
+pub async fn service_credentials(
+    platform: &Platform,
+    scope: &OrgScope,
+    used: &ServiceUse,
+) -> Result<Result<ServiceCredentials, Missing>, ReadError> {
+    let binding = match binding(platform, scope, used).await? {
+        Ok(binding) => binding,
+        Err(missing) => return Ok(Err(missing)),
+    };
+    let Some(credentials) = &binding.status.credentials else {
+        let (phase, _) = service_binding::phase(&binding);
+        return Ok(Err(not_ready(used, phase)));
+    };
+    let store = &platform.store;
+    let values = store.secret_values(scope, credentials.secret, credentials.version).await?;
+    let Some(values) = values else { return Ok(Err(not_ready(used, Phase::Updating))) };
+    let id = binding.meta.id.uuid();
+    let sealed = store.sealed(scope, document_key(id, credentials.version)).await?;
+    let document = sealed
+        .and_then(|text| serde_json::from_slice::<Value>(&text).ok())
+        .and_then(|document| document.get("credentials").cloned());
+    let endpoint = |endpoint: &service_binding::Endpoint| Endpoint {
+        host: endpoint.host.clone(),
+        port: endpoint.port,
+    };
+    Ok(Ok(ServiceCredentials {
+        version: BindingVersion { binding: id, version: credentials.version },
+        endpoints: credentials.endpoints.iter().map(endpoint).collect(),
+        values,
+        document: document.unwrap_or_else(|| json!({})),
+    }))
+}
+
+async fn binding(
+    platform: &Platform,
+    scope: &OrgScope,
+    used: &ServiceUse,
+) -> Result<Result<dispatch_model::Object<ServiceBinding>, Missing>, ReadError> {
+    let name = &used.instance;
+    let Some(Stored::Readable(instance)) =
+        platform.store.get::<ServiceInstance>(scope, name).await?
+    else {
+        return Ok(Err(Missing(format!(
+            "error when retrieving service bindings: failed to get service bindings: service instance {name} not found"
+        ))));
+    };
+    let all =
+        platform.store.list_referring::<ServiceBinding>(scope, instance.meta.id.uuid()).await?;
+    let mut readable = all.into_iter().filter_map(|stored| stored.readable().ok());
+    let meant = |binding: &dispatch_model::Object<ServiceBinding>| match &used.binding {
+        Some(wanted) => binding.meta.name == *wanted,
+        None => binding.spec.automatic,
+    };
+    Ok(match (readable.find(meant), &used.binding) {
+        (Some(binding), _) => Ok(binding),
+        (None, Some(wanted)) => Err(Missing(format!(
+            "error when retrieving service bindings: failed to get service bindings: service instance {name} has no service binding {wanted}"
+        ))),
+        (None, None) => Err(not_ready(used, service_instance::phase(&instance).0)),
+    })
+}
+
+fn not_ready(used: &ServiceUse, phase: Phase) -> Missing {
+    Missing(format!(
+        "error when retrieving service bindings: failed to get service bindings current status {}: service instance {}",
+        phase.as_str(),
+        used.instance
+    ))
+}

@@ -1,0 +1,40 @@
+//! `GET /v1/runs`: newest first. By name one sees the present function's runs (decision 15).
+
+use dispatch_model::{ErrorCode, function::Function};
+use dispatch_store::RunFilter;
+use jiff::Timestamp;
+
+use crate::http::{Answer, ApiError, Call};
+
+pub async fn list(call: &Call) -> Result<Answer, ApiError> {
+    call.tag_filter()?;
+    let mut function = None;
+    if let Some(name) = call.query("functionName").filter(|name| !name.is_empty()) {
+        let found = match name.parse() {
+            Ok(name) => call.platform.store.get::<Function>(&call.scope, &name).await?,
+            Err(_) => None,
+        };
+        match found {
+            Some(stored) => function = Some(stored.meta().id.uuid()),
+            None => return Answer::json(&Vec::<()>::new()),
+        }
+    }
+    let filter = RunFilter { function, since: since(call)?, limit: RunFilter::LIMIT_MAX, after: None };
+    let runs = call.platform.store.runs(&call.scope, &filter).await?;
+    let bodies: Vec<String> = runs.into_iter().map(|run| run.body).collect();
+    let text = format!("[{}]", bodies.join(","));
+    Ok(Answer { body: Some(text.into_bytes()), ..Answer::empty() })
+}
+
+/// `?since`, in Unix seconds; may be negative.
+pub(super) fn since(call: &Call) -> Result<Option<Timestamp>, ApiError> {
+    let Some(text) = call.query("since") else { return Ok(None) };
+    let seconds: i64 = text.parse().map_err(|_| {
+        ApiError::new(
+            ErrorCode::WrongType,
+            format!("since in query must be of type int64: {text:?}"),
+        )
+    })?;
+    // What is before the beginning of our times is everything.
+    Ok(Timestamp::from_second(seconds).ok().filter(|since| since.as_second() > 0))
+}

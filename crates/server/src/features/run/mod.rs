@@ -1,0 +1,20 @@
+//! Runs: calls of functions. `POST /v1/runs` is the data plane, and the one handler that waits for its effect.
+//!
+//! A blocking run touches no disk before it answers; its record follows. A non-blocking one is answered when its record
+//! is durable, and is taken up again after a crash (decision 15).
+
+mod context;
+mod create;
+mod dispatcher;
+mod execute;
+mod get;
+mod list;
+mod record;
+mod redact;
+
+pub use context::{CallContext, service_credentials};
+pub use create::create;
+pub use dispatcher::{Runs, resume};
+pub use execute::{Ended, Failed, Request, execute};
+pub use get::get;
+pub use list::list;
