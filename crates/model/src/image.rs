@@ -53,6 +53,8 @@ pub fn phase(image: &Object<Image>) -> (Phase, Option<String>) {
         (Some(failure), _, true) => (Phase::Error, Some(failure.clone())),
         (None, Some(_), true) => (Phase::Ready, None),
         (_, Some(_), false) => (Phase::Updating, None),
-        _ => (Phase::Initialized, None),
+        // Waiting for its base image says why, and is no failure.
+        (reason, None, false) => (Phase::Initialized, reason.clone()),
+        (None, None, true) => (Phase::Initialized, None),
     }
 }

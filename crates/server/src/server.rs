@@ -125,6 +125,8 @@ pub async fn start(settings: Settings, parts: Parts) -> Result<Running, StartErr
                 Arc::new(features::service_binding::Controller::new(weak.clone())),
             ),
             (Kind::Orphan, Arc::new(features::orphan::Controller(weak.clone()))),
+            (Kind::BaseImage, Arc::new(features::base_image::Controller(weak.clone()))),
+            (Kind::Image, Arc::new(features::image::Controller(weak.clone()))),
             (Kind::Function, Arc::new(features::function::Controller(weak.clone()))),
         ];
         let mut wakers = BTreeMap::new();

@@ -9,7 +9,7 @@ use std::{
 };
 
 use dispatch_runtime::{
-    build::Builder,
+    build::{Builder, PipSettings},
     host::{self, HostError, Interpreter},
     layer::{LayerError, Layers},
     network::Dial,
@@ -33,6 +33,8 @@ pub struct Workers {
     pub builder: Builder,
     pub spawner: Arc<dyn Spawn>,
     pub ambient: Ambient,
+    /// How packages are installed, and from where.
+    pub pip: PipSettings,
     /// The `PATH` of the server's environment: where interpreters are looked for.
     path: Option<std::ffi::OsString>,
     /// The one that was found, as long as it is what the machine has.
@@ -74,7 +76,7 @@ impl Workers {
             executable,
             PARALLEL_BUILDS,
         );
-        Ok(Self { pools, builder, spawner, ambient, path, python3: Mutex::default() })
+        Ok(Self { pools, builder, spawner, ambient, pip: PipSettings::default(), path, python3: Mutex::default() })
     }
 
     /// The machine's Python. Asking it takes tens of milliseconds, so it is asked once, and again when it changes.

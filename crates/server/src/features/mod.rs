@@ -1,6 +1,8 @@
 //! One folder per noun; in it one file per verb, and for nouns with an outside effect `plan`, `act` and `absorb`.
 
+pub mod base_image;
 pub mod function;
+pub mod image;
 pub mod orphan;
 pub mod run;
 pub mod secret;
@@ -28,6 +30,8 @@ pub async fn settling(
         Kind::ServiceBroker => service_broker::settling(platform, scope, awaited.id).await,
         Kind::ServiceInstance => service_instance::settling(platform, scope, awaited.id).await,
         Kind::ServiceBinding => service_binding::settling(platform, scope, awaited.id).await,
+        Kind::BaseImage => base_image::settling(platform, scope, awaited.id).await,
+        Kind::Image => image::settling(platform, scope, awaited.id).await,
         Kind::Function => function::settling(platform, scope, awaited.id).await,
         _ => Ok(Settling::Settled(None)),
     }

@@ -4,7 +4,7 @@ use dispatch_api::Operation;
 
 use crate::{
     features::{
-        function, orphan, run, secret, service_binding, service_broker, service_class, service_instance, version,
+        base_image, function, image, orphan, run, secret, service_binding, service_broker, service_class, service_instance, version,
     },
     http::{Answer, ApiError, Call},
     platform::Platform,
@@ -66,17 +66,19 @@ pub(super) async fn handle(call: &Call) -> Result<Answer, ApiError> {
         Operation::ListRuns => run::list(call).await,
         Operation::GetRun => run::get(call).await,
 
-        Operation::CreateBaseImage
-        | Operation::ListBaseImages
-        | Operation::GetBaseImage
-        | Operation::UpdateBaseImage
-        | Operation::DeleteBaseImage
-        | Operation::CreateImage
-        | Operation::ListImages
-        | Operation::GetImage
-        | Operation::UpdateImage
-        | Operation::DeleteImage
-        | Operation::CreateApi
+        Operation::CreateBaseImage => base_image::create(call).await,
+        Operation::ListBaseImages => base_image::list(call).await,
+        Operation::GetBaseImage => base_image::get(call).await,
+        Operation::UpdateBaseImage => base_image::update(call).await,
+        Operation::DeleteBaseImage => base_image::delete(call).await,
+
+        Operation::CreateImage => image::create(call).await,
+        Operation::ListImages => image::list(call).await,
+        Operation::GetImage => image::get(call).await,
+        Operation::UpdateImage => image::update(call).await,
+        Operation::DeleteImage => image::delete(call).await,
+
+        Operation::CreateApi
         | Operation::ListApis
         | Operation::GetApi
         | Operation::UpdateApi

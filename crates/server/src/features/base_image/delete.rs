@@ -1,0 +1,24 @@
+//! `DELETE /v1/baseimage/{name}`: never refused; images go on with what they hold (decision 12). `?ifUnused=true` is
+//! answered 409 with the images that use it.
+
+use dispatch_model::{ErrorCode, Kind, base_image::BaseImage, image::Image};
+
+use super::shape;
+use crate::http::{Answer, ApiError, Call};
+
+pub async fn delete(call: &Call) -> Result<Answer, ApiError> {
+    let name = call.name_of(Kind::BaseImage)?;
+    let base = call.find::<BaseImage>(&name).await?;
+    let id = base.meta.id.uuid();
+    if call.flag("ifUnused")? {
+        let users = call.platform.store.list_referring::<Image>(&call.scope, id).await?;
+        let users: Vec<&str> = users.iter().map(|user| user.meta().name.as_str()).collect();
+        if !users.is_empty() {
+            let message = format!("base image {name} is used by {}", users.join(", "));
+            return Err(ApiError::new(ErrorCode::InUse, message));
+        }
+    }
+    let batch = call.batch(Kind::BaseImage, name.as_str(), id).delete(&base);
+    call.platform.store.commit(batch).await?;
+    Answer::json(&shape::to_wire(&base))
+}
