@@ -180,3 +180,27 @@ fn refused_handshake(error: &(dyn Error + 'static)) -> Option<AlertDescription> 
         _ => None,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+
+    use super::*;
+
+    fn check(error: rustls::Error, expect: Option<AlertDescription>) {
+        let error = io::Error::other(io::Error::other(error));
+        assert_eq!(refused_handshake(&error), expect, "{error}");
+    }
+
+    /// OSB-005: a refused certificate, however deep it is wrapped; nothing else ends a handshake.
+    #[test]
+    fn a_refused_certificate_is_told_from_a_broken_connection() {
+        use AlertDescription as Alert;
+        let received = rustls::Error::AlertReceived;
+        check(received(Alert::CertificateRequired), Some(Alert::CertificateRequired));
+        check(received(Alert::UnknownCA), Some(Alert::UnknownCA));
+        check(received(Alert::InternalError), None);
+        check(rustls::Error::DecryptError, None);
+        assert_eq!(refused_handshake(&io::Error::from(io::ErrorKind::ConnectionReset)), None);
+    }
+}
