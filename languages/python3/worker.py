@@ -12,6 +12,7 @@ LOAD, CALL = 1, 2
 HELLO, LOADED, LOAD_ERROR, RESULT, ERROR = 16, 17, 18, 19, 20
 MAX_RESULT = 10 << 20
 MAX_MESSAGE = 16 << 10
+MAX_NOTE = 200 << 10
 MAX_STACK_LINES, MAX_STACK_LINE = 100, 1000
 NO_CALL = bytes(8)
 
@@ -76,10 +77,21 @@ def describe(error, skip, kind="FunctionError", message=None):
 
 
 def failure(kind, message, stack=()):
+    """The body of an error frame, below the size at which the server would refuse it."""
     import json
 
-    body = {"type": kind, "message": message[:MAX_MESSAGE], "stacktrace": list(stack)}
-    return json.dumps(body).encode()
+    stack = list(stack)
+    message = message[:MAX_MESSAGE]
+    while True:
+        body = {"type": kind, "message": message, "stacktrace": stack}
+        # What UTF-8 cannot hold (half of a surrogate pair) becomes a question mark.
+        text = json.dumps(body, ensure_ascii=False).encode("utf-8", "replace")
+        if len(text) <= MAX_NOTE:
+            return text
+        if len(stack) > 1:
+            stack = stack[-(len(stack) // 2):]
+        else:
+            stack, message = [], message[:MAX_MESSAGE // 16]
 
 
 def load(code, dependencies, handler):

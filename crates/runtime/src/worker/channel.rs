@@ -12,6 +12,8 @@ use crate::frame::{FrameError, WorkerFrame, decode};
 
 /// Free space before a read; a frame that is larger is read in steps that grow with it.
 const READ_BYTES: usize = 8 << 10;
+/// The memory of larger frames is not kept for the next one.
+const KEEP_BYTES: usize = 64 << 10;
 
 #[derive(Debug)]
 pub(super) struct Channel {
@@ -37,7 +39,11 @@ impl Channel {
     /// The next frame. Safe to drop and to call again: nothing read is lost.
     pub(super) async fn frame(&mut self) -> Result<WorkerFrame, ChannelError> {
         loop {
+            let held = self.incoming.len();
             if let Some(frame) = decode(&mut self.incoming).map_err(ChannelError::Frame)? {
+                if held > KEEP_BYTES {
+                    self.incoming = BytesMut::from(&*self.incoming);
+                }
                 return Ok(frame);
             }
             if self.incoming.capacity() - self.incoming.len() < READ_BYTES / 2 {

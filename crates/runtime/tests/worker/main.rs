@@ -7,6 +7,8 @@ mod memory;
 #[cfg(test)]
 mod one_worker;
 #[cfg(test)]
+mod ordinary_user;
+#[cfg(test)]
 mod pools;
 #[cfg(test)]
 mod pools_change;

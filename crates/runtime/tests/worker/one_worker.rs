@@ -72,6 +72,23 @@ async fn exceptions_become_errors_of_the_contracts_types() {
 }
 
 #[tokio::test]
+async fn errors_of_any_size_and_alphabet_reach_the_caller() {
+    let long = "\u{1f600}".repeat(400);
+    let text = format!(
+        "def deep(n): return deep(n - 1) if n else fail() # {long}\n\
+         def fail(): raise Exception('\u{1f600}' * 100000)\n\
+         def handle(ctx, payload):\n\
+         \x20   if payload: deep(60) # {long}\n\
+         \x20   raise Exception('half \\ud83d')\n"
+    );
+    let mut running = hello(&text).await;
+    let failure = running.call("1").await.0.unwrap_err();
+    assert_eq!(failure.message, "\u{1f600}".repeat(16 << 10));
+    assert!(failure.stacktrace.len() > 10, "{} lines", failure.stacktrace.len());
+    assert_eq!(running.call("0").await.0.unwrap_err().message, "half ?", "and it lives on");
+}
+
+#[tokio::test]
 async fn results_that_json_cannot_hold_are_function_errors() {
     use FailureKind::FunctionError;
     let cannot = "the function returned what JSON cannot hold: ";
