@@ -98,13 +98,13 @@ fn own_path<'a>(own: &'a str, controller: Option<&str>) -> Option<&'a str> {
 
 /// Lets the children of a v2 directory use a controller. A directory that holds processes cannot
 /// (except the root of all): when they are this server's alone, they move into a leaf of it.
-pub(super) fn enable(directory: &Path, controller: Controller) -> io::Result<()> {
+pub(super) fn enable(directory: &Path, controller: &str) -> io::Result<()> {
     let switch = directory.join("cgroup.subtree_control");
     let enabled = fs::read_to_string(&switch)?;
-    if enabled.split_whitespace().any(|name| name == controller.name()) {
+    if enabled.split_whitespace().any(|name| name == controller) {
         return Ok(());
     }
-    let order = format!("+{}", controller.name());
+    let order = format!("+{controller}");
     match fs::write(&switch, &order) {
         Err(error) if error.raw_os_error() == Some(libc::EBUSY) => {
             move_into_leaf(directory)?;

@@ -192,14 +192,14 @@ fn open_place(
 ) -> io::Result<Place> {
     let directory = parent.join(format!("dispatch-{instance}"));
     if version == Version::V2 {
-        find::enable(parent, controller)?;
+        find::enable(parent, controller.name())?;
     }
     match fs::create_dir(&directory) {
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => sweep(&directory),
         other => other?,
     }
     if version == Version::V2 {
-        find::enable(&directory, controller)?;
+        find::enable(&directory, controller.name())?;
     }
     let place = Place { controller, version, directory };
     // Only what can really be written counts.
@@ -270,21 +270,67 @@ mod tests {
     use super::*;
     use crate::sandbox::sys::{self, Cloned};
 
-    /// Where version 2 is mounted and this process may make cgroups.
-    fn version_2() -> Option<PathBuf> {
+    /// A new directory of version 2, if it is mounted and this process may make one.
+    fn version_2(name: &str) -> Option<PathBuf> {
         let mounts = fs::read_to_string("/proc/self/mounts").unwrap();
-        let line = mounts.lines().find(|line| line.starts_with("cgroup2 "))?;
-        let root = PathBuf::from(line.split(' ').nth(1)?);
-        let test = root.join(format!("dispatch-test-{}", std::process::id()));
-        fs::create_dir(&test).ok().map(|()| test)
+        let line = mounts.lines().find(|line| line.starts_with("cgroup2 "));
+        let root = line.and_then(|line| line.split(' ').nth(1)).map(PathBuf::from);
+        let directory = root?.join(format!("dispatch-test-{name}-{}", std::process::id()));
+        match fs::create_dir(&directory) {
+            Ok(()) => Some(directory),
+            Err(error) => {
+                println!("skipped: {}: {error}", directory.display());
+                None
+            }
+        }
+    }
+
+    #[test]
+    fn a_directory_that_holds_only_the_server_gets_a_leaf_for_it() {
+        // Any controller will do that version 1 has not taken.
+        let Some(directory) = version_2("leaf") else { return };
+        let root = directory.parent().unwrap();
+        let offered = fs::read_to_string(root.join("cgroup.controllers")).unwrap();
+        let free = ["memory", "hugetlb", "io", "rdma"];
+        let Some(name) = free.iter().find(|name| offered.contains(*name)) else {
+            println!("skipped: version 2 has no controller of this kind here: {offered}");
+            return fs::remove_dir(&directory).unwrap();
+        };
+        let before = fs::read_to_string(root.join("cgroup.subtree_control")).unwrap();
+        find::enable(root, name).unwrap();
+        let (hear, go) = rustix::pipe::pipe().unwrap();
+        let (listen, answer) = rustix::pipe::pipe().unwrap();
+        let pid = match sys::fork().unwrap() {
+            None => {
+                let entered = fs::write(directory.join("cgroup.procs"), "0");
+                let enabled = entered.and_then(|()| find::enable(&directory, name));
+                let word: &[u8] = if enabled.is_ok() { b"y" } else { b"n" };
+                let _ = rustix::io::write(&answer, word);
+                let _ = rustix::io::read(&hear, &mut [0u8; 1]);
+                sys::exit_now(0)
+            }
+            Some(pid) => pid,
+        };
+        let mut word = [0u8; 1];
+        rustix::io::read(&listen, &mut word).unwrap();
+        let enabled = fs::read_to_string(directory.join("cgroup.subtree_control")).unwrap();
+        let leaf = directory.join("dispatch-server");
+        let moved = fs::read_to_string(leaf.join("cgroup.procs")).unwrap_or_default();
+        rustix::io::write(&go, b"g").unwrap();
+        rustix::process::waitpid(Pid::from_raw(pid), rustix::process::WaitOptions::empty())
+            .unwrap();
+        let _ = (fs::remove_dir(&leaf), fs::remove_dir(&directory));
+        if !before.contains(name) {
+            fs::write(root.join("cgroup.subtree_control"), format!("-{name}")).unwrap();
+        }
+        assert_eq!(&word, b"y");
+        assert!(enabled.contains(name), "{enabled}");
+        assert_eq!(moved.trim(), pid.to_string());
     }
 
     #[test]
     fn a_clone_begins_its_life_in_a_directory_of_version_2() {
-        let Some(directory) = version_2() else {
-            println!("skipped: no cgroup v2 here that this user may write");
-            return;
-        };
+        let Some(directory) = version_2("clone") else { return };
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let into = open(&directory, flags, Mode::empty()).unwrap();
         let (hear, go) = rustix::pipe::pipe().unwrap();
