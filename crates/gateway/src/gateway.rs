@@ -30,7 +30,7 @@ use crate::{
 };
 
 /// A body that nobody wants is read for this long and this far, so that its client comes to read the answer.
-const LINGER: Duration = Duration::from_secs(2);
+const LINGER: Duration = Duration::from_secs(5);
 const LINGER_BYTES: usize = 32 * 1024 * 1024;
 
 /// Serves the published table. Clones share it.

@@ -26,6 +26,8 @@ const APIS: &[&str] = &[
     "testorg length /length *",
     "testorg noschema /options GET,OPTIONS",
     "testorg context /options-cors GET,OPTIONS cors",
+    "testorg noschema /multi GET",
+    "testorg noschema /multi PUT cors",
     "dispatch noschema /root *",
 ];
 
@@ -228,6 +230,10 @@ async fn other_sites_may_read_what_has_cors() {
     check("options-cors", &preflight, &allowed).await;
     check("hello", &preflight, "HTTP/1.1 200 OK\n").await;
     check("nope", &preflight, NO_API).await;
+    // What counts is the API of the method that is to follow.
+    check("multi", &preflight, &allowed).await;
+    let reading = format!("{origin}\nAccess-Control-Request-Method: GET");
+    check("multi", &reading, "HTTP/1.1 200 OK\n").await;
     assert_eq!(functions.calls(), calls, "no preflight reaches a function");
     // Whoever asks for OPTIONS gets it.
     check("options?a=1", origin, &format!("{OK}{{\"a\":\"1\"}}\n")).await;
@@ -270,6 +276,11 @@ async fn a_body_is_bounded_at_the_last_byte_and_its_sender_hears_of_it() {
     check(max + 1, false, 413).await;
     check(max + 1, true, 413).await;
     check(2 * max, false, 413).await;
+    // Who sends everything before reading anything hears of it too.
+    let mut stubborn = server.connect().await;
+    let head = format!("PUT /testorg/length HTTP/1.1\r\nContent-Length: {}\r\n\r\n", 2 * max);
+    stubborn.send(&(head + &"1".repeat(2 * max))).await;
+    assert!(stubborn.until("}\n").await.starts_with("HTTP/1.1 413"));
     // Where the length is said, nothing need be sent to hear of it.
     let mut early = server.connect().await;
     let head = format!("PUT /testorg/length HTTP/1.1\r\nContent-Length: {}\r\n\r\n", max + 1);
