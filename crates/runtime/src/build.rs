@@ -49,6 +49,16 @@ pub enum BuildError {
 }
 
 impl BuildError {
+    /// Whether other input would have been built: the person's fault, not the machine's.
+    #[must_use]
+    pub fn blames_input(&self) -> bool {
+        match self {
+            Self::Failed { .. } | Self::TimedOut { .. } | Self::Source { .. } => true,
+            Self::Layer(error) => matches!(error, LayerError::Tree(tree) if tree.blames_input()),
+            _ => false,
+        }
+    }
+
     /// The error with its causes in one line.
     #[must_use]
     pub fn reason(&self) -> String {

@@ -2,7 +2,7 @@
 
 use std::convert::Infallible;
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::UnixStream;
 use tokio::runtime::Handle;
 use tokio::task::spawn_blocking;
-use tokio::time::{interval, timeout};
+use tokio::time::{Instant, sleep, timeout};
 use uuid::Uuid;
 
 use super::{BuildError, Builder, Built};
@@ -34,8 +34,10 @@ pub const SCRATCH: &str = "/build/tmp";
 const MAX_REPORT_BYTES: u64 = 64 << 10;
 /// How long to read what an ended job left in its channel, which is there already.
 const LAST_WORDS: Duration = Duration::from_secs(1);
-/// How often a running job's tree is measured.
-const MEASURE_EVERY: Duration = Duration::from_secs(1);
+/// How often a running job's trees are measured, at least; and how much longer than measuring
+/// takes the pause is, so that a large tree does not keep a core busy.
+const MEASURE_EVERY: Duration = Duration::from_millis(250);
+const MEASURE_SHARE: u32 = 10;
 
 /// What is run, what it may see, and its bounds.
 #[derive(Debug)]
@@ -55,6 +57,7 @@ pub struct Job {
     pub input: Bytes,
     pub network: NetworkSpec,
     pub limits: Limits,
+    /// Of the output, and of the scratch directory.
     pub output: TreeLimits,
     pub time_limit: Duration,
 }
@@ -199,7 +202,8 @@ impl Running {
     /// How it ended, and what it wrote to its channel.
     async fn finish(&mut self, output: TreeLimits) -> Result<(Exit, Vec<u8>), BuildError> {
         let Some(mut io) = self.io.take() else { return Err(BuildError::Report) };
-        let tree = self.staged.as_ref().map(Staged::output);
+        let staged = self.staged.as_ref();
+        let trees = staged.map(|staged| [staged.output(), staged.scratch()]);
         let mut report = Vec::new();
         let ended = {
             let (reading, mut writing) = io.channel.split();
@@ -218,7 +222,7 @@ impl Running {
             let work = async {
                 tokio::select! {
                     exit = self.process.wait() => Ok(exit),
-                    error = too_large(tree, output) => Err(error),
+                    error = too_large(trees, output) => Err(error),
                     never = talk => match never {},
                 }
             };
@@ -234,16 +238,20 @@ impl Running {
     }
 }
 
-/// Returns when the tree is over its bounds.
-async fn too_large(tree: Option<std::path::PathBuf>, limits: TreeLimits) -> BuildError {
-    let mut ticks = interval(MEASURE_EVERY);
-    ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+/// Returns when one of the trees is over the bounds.
+async fn too_large(trees: Option<[PathBuf; 2]>, limits: TreeLimits) -> BuildError {
+    let Some(trees) = trees else { return std::future::pending().await };
+    let mut pause = MEASURE_EVERY;
     loop {
-        ticks.tick().await;
-        let Some(tree) = tree.clone() else { return std::future::pending().await };
-        if let Ok(Err(error)) = spawn_blocking(move || measure(&tree, limits)).await {
+        sleep(pause).await;
+        let trees = trees.clone();
+        let begun = Instant::now();
+        let measured =
+            spawn_blocking(move || trees.iter().try_for_each(|tree| measure(tree, limits)));
+        if let Ok(Err(error)) = measured.await {
             return BuildError::Layer(LayerError::Tree(error));
         }
+        pause = MEASURE_EVERY.max(begun.elapsed() * MEASURE_SHARE);
     }
 }
 

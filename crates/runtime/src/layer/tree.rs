@@ -50,8 +50,15 @@ pub enum TreeError {
     },
 }
 
-/// Counts a tree that may still be growing; an error only when it is over its bounds.
-pub(crate) fn measure(root: &Path, limits: TreeLimits) -> Result<TreeSize, TreeError> {
+impl TreeError {
+    /// Whether what was built is at fault, not the disk.
+    pub(crate) fn blames_input(&self) -> bool {
+        !matches!(self, Self::Io { .. })
+    }
+}
+
+/// Looks at a tree that may still be growing; an error only when it is over its bounds.
+pub(crate) fn measure(root: &Path, limits: TreeLimits) -> Result<(), TreeError> {
     let mut size = TreeSize::default();
     let mut open = vec![root.to_owned()];
     while let Some(dir) = open.pop() {
@@ -65,7 +72,7 @@ pub(crate) fn measure(root: &Path, limits: TreeLimits) -> Result<TreeSize, TreeE
             }
         }
     }
-    Ok(size)
+    Ok(())
 }
 
 /// Makes everything 0755 or 0644 and owned by this process, and names the tree by its content:

@@ -196,11 +196,7 @@ impl Pool {
         let id = worker.id();
         let present = state.current.as_ref().map(|current| current.generation);
         let Some(entry) = state.entry(id) else { return Some(worker) };
-        if !lives
-            || entry.gone
-            || entry.phase == Phase::Ending
-            || Some(entry.generation) != present
-            || inner.has_withdrawn(&entry.given)
+        if !lives || entry.gone || entry.phase == Phase::Ending || Some(entry.generation) != present
         {
             entry.phase = Phase::Ending;
             return Some(worker);

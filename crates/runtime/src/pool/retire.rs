@@ -55,11 +55,6 @@ impl Inner {
             None => Ok(()),
         }
     }
-
-    /// Whether a worker has credentials that a rotation has withdrawn or is about to.
-    pub(super) fn has_withdrawn(&self, given: &[BindingVersion]) -> bool {
-        self.refuse_older(given).is_err()
-    }
 }
 
 impl Pool {

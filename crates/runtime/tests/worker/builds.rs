@@ -120,8 +120,11 @@ async fn a_job_is_ended_at_its_time_at_its_size_and_when_nobody_waits_for_it() {
     assert!(matches!(error, BuildError::TimedOut { .. }), "{}", error.reason());
 
     let large = "while :; do head -c 1000000 /dev/zero >> /layer/f; done";
-    let error = shop.builder.run(job(&shop, large), &Arc::default()).await.unwrap_err();
-    assert_eq!(error.reason(), "what it made cannot be kept: it holds more than 4194304 bytes");
+    for large in [large.to_owned(), large.replace("/layer/f", "/build/tmp/f")] {
+        let error = shop.builder.run(job(&shop, &large), &Arc::default()).await.unwrap_err();
+        assert_eq!(error.reason(), "what it made cannot be kept: it holds more than 4194304 bytes");
+        assert!(error.blames_input());
+    }
 
     let log = Arc::new(FunctionLog::default());
     let endless = shop.builder.run(job(&shop, "echo on; exec sleep 1000"), &log);
