@@ -49,7 +49,8 @@ pub struct Check {
 impl Check {
     /// `None` for no schema, and for one that is not a schema (which was refused when the function was made).
     pub fn new(schema: Option<&Value>) -> Option<Self> {
-        let schema = schema.filter(|schema| schema.as_object().is_some_and(|map| !map.is_empty()))?;
+        let schema =
+            schema.filter(|schema| schema.as_object().is_some_and(|map| !map.is_empty()))?;
         let validator = schema::compile(schema).ok()?;
         Some(Self { schema: schema.clone(), validator })
     }

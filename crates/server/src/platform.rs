@@ -6,13 +6,15 @@ use std::{
 };
 
 use dispatch_engine::{Clock, Entropy, Key, Waker};
+use dispatch_gateway::Gateway;
 use dispatch_model::{Id, Kind, Name, organization::Organization};
 use dispatch_store::{OrgScope, ReadError, Store, SystemScope};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use crate::{
-    brokers::Brokers, consumers::Consumers, faults::Faults, features::run::Runs, functions::Functions, http::Authenticator, workers::Workers,
+    brokers::Brokers, consumers::Consumers, faults::Faults, features::run::Runs,
+    functions::Functions, http::Authenticator, workers::Workers,
 };
 
 /// The parts of one server.
@@ -31,6 +33,9 @@ pub struct Platform {
     /// What calls use.
     pub functions: Functions,
     pub runs: Runs,
+    pub gateway: Gateway,
+    /// Whoever publishes the gateway's table holds this.
+    pub publishing: tokio::sync::Mutex<()>,
     /// Organizations by name: looked up at every request, and never renamed.
     pub organizations: RwLock<HashMap<Name, Id<Organization>>>,
     /// Where crash tests end the process. Empty otherwise.

@@ -10,12 +10,17 @@ use std::{
     time::Duration,
 };
 
+use arc_swap::ArcSwap;
 use axum::body::Body;
 use dispatch_engine::{Clock, Controller, Entropy, Options, Reconciler};
-use dispatch_gateway::listener::{self, Limits};
+use dispatch_gateway::{
+    CallLimits, Gateway,
+    listener::{self, Limits},
+    tls::TlsError,
+};
 use dispatch_model::Kind;
 use dispatch_runtime::layer::LayerError;
-use dispatch_store::{Keyring, KeyringError, OpenError, Store};
+use dispatch_store::{Keyring, KeyringError, OpenError, ReadError, Store};
 use tokio::{net::TcpListener, task::JoinSet};
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt as _;
@@ -71,6 +76,10 @@ pub enum StartError {
     Store(#[from] OpenError),
     #[error("open the layers")]
     Layers(#[from] LayerError),
+    #[error("prepare the gateway's certificate")]
+    Certificate(#[from] TlsError),
+    #[error("read what is served")]
+    Read(#[from] ReadError),
     #[error("prepare the first start")]
     FirstStart(#[from] FirstStartError),
 }
@@ -97,11 +106,18 @@ pub async fn start(settings: Settings, parts: Parts) -> Result<Running, StartErr
     let options = dispatch_store::Options::new(settings.data.join("dispatch.db"), keyring);
     let (store, system) = Store::open(options).await?;
     let control_plane = bind("listen", settings.listen).await?;
+    let gateway = bind("gateway_listen", settings.gateway_listen).await?;
+    let gateway_tls = bind("gateway_tls_listen", settings.gateway_tls_listen).await?;
     let addresses = Addresses {
         control_plane: local_address("listen", &control_plane, settings.listen)?,
-        gateway: settings.gateway_listen,
-        gateway_tls: settings.gateway_tls_listen,
+        gateway: local_address("gateway_listen", &gateway, settings.gateway_listen)?,
+        gateway_tls: local_address(
+            "gateway_tls_listen",
+            &gateway_tls,
+            settings.gateway_tls_listen,
+        )?,
     };
+    let certificate = dispatch_gateway::tls::load_or_create(&settings.data.join("tls"), &[])?;
     let found = first_start::prepare(&store, &system, clock.as_ref(), entropy.as_ref()).await?;
     if !settings.client_config.as_os_str().is_empty() {
         let key = found.new_key.as_deref();
@@ -150,11 +166,18 @@ pub async fn start(settings: Settings, parts: Parts) -> Result<Running, StartErr
             workers,
             functions: Functions::default(),
             runs: Runs::default(),
+            gateway: Gateway::new(
+                Arc::new(features::api::Invoker(weak.clone())),
+                CallLimits::default(),
+            ),
+            publishing: tokio::sync::Mutex::default(),
             organizations: RwLock::default(),
             faults,
             stopping: stop.clone(),
         }
     });
+    // Routes are served from the first moment on: nothing is lost by a restart.
+    features::api::publish(&platform).await?;
     let mut tasks = JoinSet::new();
     for controller in controllers {
         tasks.spawn(controller.run(stop.clone()));
@@ -169,6 +192,13 @@ pub async fn start(settings: Settings, parts: Parts) -> Result<Running, StartErr
     tasks.spawn(async move {
         serving.await;
     });
+    let tls = Arc::new(ArcSwap::from(certificate.config));
+    for (listener, tls) in [(gateway, None), (gateway_tls, Some(tls))] {
+        let (service, stop) = (platform.gateway.clone(), stop.clone());
+        tasks.spawn(async move {
+            listener::serve(listener, tls, service, Limits::default(), stop).await;
+        });
+    }
     let is_first = found.new_key.is_some();
     Ok(Running { addresses, is_first, platform, stop, tasks, _lock: lock })
 }
@@ -178,6 +208,7 @@ impl Running {
     pub async fn stop(mut self) {
         self.stop.cancel();
         while self.tasks.join_next().await.is_some() {}
+        self.platform.gateway.calls_ended().await;
         // What has not ended by now ends with its worker, and says so at the next start.
         self.platform.runs.tasks.close();
         let _ = tokio::time::timeout(DRAIN, self.platform.runs.tasks.wait()).await;

@@ -76,7 +76,15 @@ impl Workers {
             executable,
             PARALLEL_BUILDS,
         );
-        Ok(Self { pools, builder, spawner, ambient, pip: PipSettings::default(), path, python3: Mutex::default() })
+        Ok(Self {
+            pools,
+            builder,
+            spawner,
+            ambient,
+            pip: PipSettings::default(),
+            path,
+            python3: Mutex::default(),
+        })
     }
 
     /// The machine's Python. Asking it takes tens of milliseconds, so it is asked once, and again when it changes.

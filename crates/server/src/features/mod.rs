@@ -1,5 +1,6 @@
 //! One folder per noun; in it one file per verb, and for nouns with an outside effect `plan`, `act` and `absorb`.
 
+pub mod api;
 pub mod base_image;
 pub mod function;
 pub mod image;

@@ -4,7 +4,8 @@ use dispatch_api::Operation;
 
 use crate::{
     features::{
-        base_image, function, image, orphan, run, secret, service_binding, service_broker, service_class, service_instance, version,
+        api, base_image, function, image, orphan, run, secret, service_binding, service_broker,
+        service_class, service_instance, version,
     },
     http::{Answer, ApiError, Call},
     platform::Platform,
@@ -78,13 +79,10 @@ pub(super) async fn handle(call: &Call) -> Result<Answer, ApiError> {
         Operation::UpdateImage => image::update(call).await,
         Operation::DeleteImage => image::delete(call).await,
 
-        Operation::CreateApi
-        | Operation::ListApis
-        | Operation::GetApi
-        | Operation::UpdateApi
-        | Operation::DeleteApi => Err(ApiError::new(
-            dispatch_model::ErrorCode::NotImplemented,
-            "Endpoint is not implemented in this version of Dispatch",
-        )),
+        Operation::CreateApi => api::create(call).await,
+        Operation::ListApis => api::list(call).await,
+        Operation::GetApi => api::get(call).await,
+        Operation::UpdateApi => api::update(call).await,
+        Operation::DeleteApi => api::delete(call).await,
     }
 }

@@ -57,8 +57,7 @@ async fn step(platform: &Platform, id: Id<BaseImage>) -> Result<Next, Trouble> {
     if observed && !has_changed(platform, &base).await {
         return Ok(Next::At(time::after(now, LOOK_AGAIN)));
     }
-    let proved =
-        proof::prove(platform, base.meta.organization.uuid(), &base.spec.docker_url).await;
+    let proved = proof::prove(platform, base.meta.organization.uuid(), &base.spec.docker_url).await;
     save(platform, base, proved).await
 }
 

@@ -20,9 +20,8 @@ pub async fn create(call: &Call) -> Result<Answer, ApiError> {
         spec,
         status: Status::default(),
     };
-    let batch = call
-        .batch(Kind::BaseImage, base.meta.name.as_str(), id.uuid())
-        .create(&base, &[], &[]);
+    let batch =
+        call.batch(Kind::BaseImage, base.meta.name.as_str(), id.uuid()).create(&base, &[], &[]);
     call.platform.store.commit(batch).await?;
     call.platform.wakers.wake(Kind::BaseImage, id.uuid());
     Ok(Answer::json(&shape::to_wire(&base))?.about(Kind::BaseImage, id.uuid()))

@@ -27,7 +27,8 @@ pub(super) fn runtime(url: &str) -> Result<Runtime, String> {
     let image = url.split('@').next().unwrap_or(url);
     let tagless = image.rsplit_once(':').filter(|(_, tag)| !tag.contains('/'));
     let image = tagless.map_or(image, |(image, _)| image);
-    let known = image.strip_prefix("dispatchframework/").and_then(|rest| rest.strip_suffix("-base"));
+    let known =
+        image.strip_prefix("dispatchframework/").and_then(|rest| rest.strip_suffix("-base"));
     let language = match (url.strip_prefix("host:"), known) {
         (Some(language), _) | (None, Some(language)) => language,
         (None, None) => {
@@ -38,9 +39,9 @@ pub(super) fn runtime(url: &str) -> Result<Runtime, String> {
     };
     match language {
         "python3" => Ok(Runtime::Python3),
-        "nodejs" | "nodejs6" | "powershell" | "java" => Err(format!(
-            "{language} functions are not in this version yet; use host:python3"
-        )),
+        "nodejs" | "nodejs6" | "powershell" | "java" => {
+            Err(format!("{language} functions are not in this version yet; use host:python3"))
+        }
         other => Err(format!("there is no runtime {other} on this machine; use host:python3")),
     }
 }

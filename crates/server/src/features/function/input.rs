@@ -30,9 +30,9 @@ pub(super) struct Checked {
 
 pub(super) async fn check(call: &Call, input: &FunctionInput) -> Result<Checked, ApiError> {
     let image_name = input.image.as_deref().ok_or_else(|| ApiError::required("image"))?;
-    let image_name: Name = image_name.parse().map_err(|_| {
-        ApiError::bad_request(format!("image {image_name} does not exist"))
-    })?;
+    let image_name: Name = image_name
+        .parse()
+        .map_err(|_| ApiError::bad_request(format!("image {image_name} does not exist")))?;
     let source = source(input)?;
     let schema = input.schema.clone().unwrap_or_default();
     let schema = Schemas {
@@ -123,9 +123,8 @@ pub fn secrets(given: Option<&[String]>) -> Result<Vec<Name>, ApiError> {
     given
         .iter()
         .map(|text| {
-            text.parse().map_err(|_| {
-                ApiError::bad_request(format!("{text:?} is not the name of a secret"))
-            })
+            text.parse()
+                .map_err(|_| ApiError::bad_request(format!("{text:?} is not the name of a secret")))
         })
         .collect()
 }

@@ -33,7 +33,7 @@ pub(super) fn plan(
     let built = image.and_then(|image| image.status.built.as_ref());
     let stale = layers_lost
         || match (&status.deployed, built) {
-        (Some(deployed), Some(built)) => {
+            (Some(deployed), Some(built)) => {
                 deployed.base_digest != built.base_digest || deployed.dependencies != built.layer
             }
             _ => false,
@@ -100,8 +100,7 @@ mod tests {
             system_packages: Vec::new(),
         };
         let built = built.map(|digest| Built { layer: None, base_digest: digest.to_owned() });
-        let status =
-            image::Status { observed_generation: 1, built, ..image::Status::default() };
+        let status = image::Status { observed_generation: 1, built, ..image::Status::default() };
         Object { meta: meta(), spec, status }
     }
 
@@ -122,11 +121,8 @@ mod tests {
 
     #[test]
     fn a_function_is_built_when_it_or_its_image_is_new_and_waits_with_a_reason() {
-        let ready = |base| Status {
-            observed_generation: 1,
-            deployed: deployed(base),
-            ..Status::default()
-        };
+        let ready =
+            |base| Status { observed_generation: 1, deployed: deployed(base), ..Status::default() };
         let build = |base: &str| Step::Build(Built { layer: None, base_digest: base.to_owned() });
         let check = |status: Status, image: Option<&Object<Image>>, projected, expect: Step| {
             assert_eq!(plan(&function(status), image, projected, false), expect);
@@ -141,11 +137,8 @@ mod tests {
         check(ready("a"), None, true, Step::Rest);
         let lost = plan(&function(ready("a")), Some(&image(Some("a"))), true, true);
         assert_eq!(lost, build("a"));
-        let failed = |deployed| Status {
-            observed_generation: 1,
-            failure: Some("no".to_owned()),
-            deployed,
-        };
+        let failed =
+            |deployed| Status { observed_generation: 1, failure: Some("no".to_owned()), deployed };
         check(failed(None), Some(&image(Some("a"))), false, Step::Rest);
         check(failed(deployed("a")), Some(&image(Some("a"))), false, Step::Project);
     }

@@ -171,12 +171,9 @@ pub(super) async fn revision(
     let interpreter = platform.workers.python3().await.map_err(|error| error.to_string())?;
     let layers = platform.workers.builder.layers();
     let mount = |digest: &str, inside: &str| -> Result<LayerMount, String> {
-        let digest: Digest = digest.parse().map_err(|_| "a layer's digest is damaged".to_owned())?;
-        Ok(LayerMount {
-            host: layers.path(digest),
-            inside: PathBuf::from(inside),
-            read_only: true,
-        })
+        let digest: Digest =
+            digest.parse().map_err(|_| "a layer's digest is damaged".to_owned())?;
+        Ok(LayerMount { host: layers.path(digest), inside: PathBuf::from(inside), read_only: true })
     };
     let mut mounts = vec![mount(&deployed.code, CODE)?];
     let mut dependencies = Vec::new();

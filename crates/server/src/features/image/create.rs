@@ -20,9 +20,11 @@ pub async fn create(call: &Call) -> Result<Answer, ApiError> {
         spec,
         status: Status::default(),
     };
-    let batch = call
-        .batch(Kind::Image, image.meta.name.as_str(), id.uuid())
-        .create(&image, &[image.spec.base_image.uuid()], &[]);
+    let batch = call.batch(Kind::Image, image.meta.name.as_str(), id.uuid()).create(
+        &image,
+        &[image.spec.base_image.uuid()],
+        &[],
+    );
     call.platform.store.commit(batch).await?;
     call.platform.wakers.wake(Kind::Image, id.uuid());
     Ok(Answer::json(&shape::to_wire(&image))?.about(Kind::Image, id.uuid()))

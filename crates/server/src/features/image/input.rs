@@ -13,7 +13,8 @@ use crate::http::{ApiError, Call};
 const MANIFEST_BYTES_MAX: usize = 1 << 20;
 
 pub(super) async fn spec(call: &Call, input: &ImageInput) -> Result<Spec, ApiError> {
-    let base = input.base_image_name.as_deref().ok_or_else(|| ApiError::required("baseImageName"))?;
+    let base =
+        input.base_image_name.as_deref().ok_or_else(|| ApiError::required("baseImageName"))?;
     let unknown = || ApiError::bad_request(format!("Error fetching base image {base}"));
     let base_image_name: Name = base.parse().map_err(|_| unknown())?;
     let found = call.platform.store.get::<BaseImage>(&call.scope, &base_image_name).await?;
@@ -21,8 +22,9 @@ pub(super) async fn spec(call: &Call, input: &ImageInput) -> Result<Spec, ApiErr
     let manifest =
         input.runtime_dependencies.as_ref().map(|d| d.manifest.clone()).unwrap_or_default();
     if manifest.len() > MANIFEST_BYTES_MAX {
-        let message =
-            format!("runtimeDependencies.manifest in body should be at most {MANIFEST_BYTES_MAX} bytes long");
+        let message = format!(
+            "runtimeDependencies.manifest in body should be at most {MANIFEST_BYTES_MAX} bytes long"
+        );
         return Err(ApiError::new(ErrorCode::TooLong, message));
     }
     let packages = input.system_dependencies.clone().unwrap_or_default().packages;

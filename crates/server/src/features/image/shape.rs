@@ -1,8 +1,6 @@
 //! What an image looks like on the wire.
 
-use dispatch_api::image::{
-    Image as Wire, RuntimeDependencies, SystemDependencies, SystemPackage,
-};
+use dispatch_api::image::{Image as Wire, RuntimeDependencies, SystemDependencies, SystemPackage};
 use dispatch_model::{
     Kind, Object, Phase,
     image::{Image, phase},

@@ -19,7 +19,11 @@ pub async fn update(call: &Call) -> Result<Answer, ApiError> {
         image.meta.tags = call::tags(input.tags)?;
     }
     let id = image.meta.id.uuid();
-    let batch = call.batch(Kind::Image, name.as_str(), id).update_spec(&image, &[image.spec.base_image.uuid()], &[]);
+    let batch = call.batch(Kind::Image, name.as_str(), id).update_spec(
+        &image,
+        &[image.spec.base_image.uuid()],
+        &[],
+    );
     call.platform.store.commit(batch).await?;
     image.meta.generation += 1;
     call.platform.wakers.wake(Kind::Image, id);

@@ -5,16 +5,15 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use dispatch_api::run::RunInput;
-use dispatch_model::{ErrorCode, Kind, Name, function::Function};
-use dispatch_store::{RunState, Stored};
+use dispatch_model::{ErrorCode, Kind, Name};
 
 use super::{
+    blocking::{self, NotCallable},
     dispatcher,
-    execute::{Failed, Request, execute},
-    record,
+    execute::{Failed, Request},
 };
 use crate::{
-    features::function::{input, project_now},
+    features::function::input,
     functions::Deployment,
     http::{Answer, ApiError, Call},
 };
@@ -27,41 +26,28 @@ pub async fn create(call: &Call) -> Result<Answer, ApiError> {
     }
     let input: RunInput = call.body()?;
     let deployment = deployment(call, name).await?;
-    let blocking = input.blocking;
+    let is_blocking = input.blocking;
     let request = request(call, input)?;
-    if !blocking {
+    if !is_blocking {
         let run = dispatcher::accept(&call.platform, &deployment, request, call.now).await?;
         return Ok(Answer { status: Some(202), ..Answer::json(&run)? });
     }
-    let wanted = record::wanted(&deployment, &request, true, call.now);
-    let ended = execute(&call.platform, &deployment, &request).await;
-    if let Err(Failed::Overloaded(message)) = &ended.output {
-        return Err(ApiError::new(ErrorCode::Unavailable, message.clone()));
+    let (run, ended) = blocking::run(&call.platform, &deployment, &request, call.now).await;
+    if let Err(Failed::Overloaded(message)) = ended.output {
+        return Err(ApiError::new(ErrorCode::Unavailable, message));
     }
-    let now = call.platform.clock.now();
-    let run = record::finished(wanted, &ended, now);
-    let stored = record::to_store(&run, &ended);
-    let row =
-        record::row(&stored, deployment.organization, RunState::Done, call.now, Some(now));
-    call.platform.store.record_run(row);
     Answer::json(&run)
 }
 
-/// What calls of this function use. One that is stored and not yet in the snapshot (after a start) is put there.
 async fn deployment(call: &Call, text: &str) -> Result<Arc<Deployment>, ApiError> {
     let not_found = || ApiError::not_found(Kind::Function, text);
     let name: Name = text.parse().map_err(|_| not_found())?;
-    let platform = &call.platform;
-    if let Some(found) = platform.functions.get(call.organization, &name) {
-        return Ok(found);
-    }
-    let stored = platform.store.get::<Function>(&call.scope, &name).await?;
-    let Some(Stored::Readable(function)) = stored else { return Err(not_found()) };
-    if function.meta.deleting.is_none() {
-        project_now(platform, &function).await?;
-    }
-    platform.functions.get(call.organization, &name).ok_or_else(|| {
-        ApiError::new(ErrorCode::NotFound, format!("function {name} is not READY"))
+    blocking::find(&call.platform, call.organization, &name).await.map_err(|why| match why {
+        NotCallable::NotFound => not_found(),
+        NotCallable::NotReady => {
+            ApiError::new(ErrorCode::NotFound, format!("function {name} is not READY"))
+        }
+        NotCallable::Unreadable(error) => error.into(),
     })
 }
 

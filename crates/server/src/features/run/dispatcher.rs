@@ -4,7 +4,10 @@ use std::{sync::Arc, time::Duration};
 
 use dispatch_api::run::{Run, RunError};
 use dispatch_engine::Backoff;
-use dispatch_model::{ErrorCode, Phase, function::{Function, ServiceUse}};
+use dispatch_model::{
+    ErrorCode, Phase,
+    function::{Function, ServiceUse},
+};
 use dispatch_store::{Batch, RunRecord, RunState, Stored};
 use jiff::Timestamp;
 use tokio::sync::Semaphore;
@@ -15,10 +18,7 @@ use super::{
     record,
 };
 use crate::{
-    features::function::project_now,
-    functions::Deployment,
-    http::ApiError,
-    platform::Platform,
+    features::function::project_now, functions::Deployment, http::ApiError, platform::Platform,
 };
 
 /// Non-blocking runs that are accepted and have not ended.
@@ -26,8 +26,7 @@ const ACCEPTED_MAX: usize = 10_000;
 /// Those of them that are executed at a time.
 const EXECUTING_MAX: usize = 64;
 /// Between tries of a run that found no room.
-const ROOM: Backoff =
-    Backoff { first: Duration::from_millis(100), cap: Duration::from_secs(10) };
+const ROOM: Backoff = Backoff { first: Duration::from_millis(100), cap: Duration::from_secs(10) };
 
 /// What is under way.
 #[derive(Debug)]
@@ -48,17 +47,14 @@ impl Default for Runs {
 }
 
 /// Stores a run and starts it. What is answered is durable.
-pub(super) async fn accept(
+pub async fn accept(
     platform: &Arc<Platform>,
     deployment: &Arc<Deployment>,
     request: Request,
     now: Timestamp,
 ) -> Result<Run, ApiError> {
     let seat = Arc::clone(&platform.runs.accepted).try_acquire_owned().map_err(|_| {
-        ApiError::new(
-            ErrorCode::Unavailable,
-            format!("{ACCEPTED_MAX} runs are waiting already"),
-        )
+        ApiError::new(ErrorCode::Unavailable, format!("{ACCEPTED_MAX} runs are waiting already"))
     })?;
     let run = record::wanted(deployment, &request, false, now);
     let row = record::row(&run, deployment.organization, RunState::Waiting, now, None);
@@ -199,13 +195,7 @@ fn request_again(run: &Run, deployment: &Deployment) -> Request {
     }
 }
 
-async fn lost(
-    platform: &Platform,
-    mut run: Run,
-    row: &RunRecord,
-    was: RunState,
-    why: &str,
-) {
+async fn lost(platform: &Platform, mut run: Run, row: &RunRecord, was: RunState, why: &str) {
     let now = platform.clock.now();
     run.finished_time = now.as_second();
     run.status = Phase::Error.as_str().to_owned();
@@ -216,7 +206,8 @@ async fn lost(
         kind: "SystemError".to_owned(),
     });
     let row = record::row(&run, row.organization, RunState::Done, row.created, Some(now));
-    if let Err(error) = platform.store.commit(Batch::system("run lost").update_run(&row, was)).await {
+    if let Err(error) = platform.store.commit(Batch::system("run lost").update_run(&row, was)).await
+    {
         tracing::error!(run = %row.id, %error, "a lost run cannot be noted");
     }
 }

@@ -95,10 +95,8 @@ fn ended(
         Err(error) => Ended { output: Err(not_called(error)), logs: None, context },
         Ok(answer) => {
             let list = |lines: Vec<String>| (!lines.is_empty()).then_some(lines);
-            let logs = Some(Logs {
-                stderr: list(answer.logs.stderr),
-                stdout: list(answer.logs.stdout),
-            });
+            let logs =
+                Some(Logs { stderr: list(answer.logs.stderr), stdout: list(answer.logs.stdout) });
             let output = match answer.result {
                 Ok(output) => match deployment.output.as_ref().and_then(|c| faults(c, &output)) {
                     None => Ok(output),
@@ -108,8 +106,7 @@ fn ended(
                     ))),
                 },
                 Err(failed) => {
-                    let stacktrace =
-                        (!failed.stacktrace.is_empty()).then_some(failed.stacktrace);
+                    let stacktrace = (!failed.stacktrace.is_empty()).then_some(failed.stacktrace);
                     let kind = match failed.kind {
                         FailureKind::InputError => "InputError",
                         FailureKind::FunctionError => "FunctionError",

@@ -19,7 +19,8 @@ pub async fn list(call: &Call) -> Result<Answer, ApiError> {
             None => return Answer::json(&Vec::<()>::new()),
         }
     }
-    let filter = RunFilter { function, since: since(call)?, limit: RunFilter::LIMIT_MAX, after: None };
+    let filter =
+        RunFilter { function, since: since(call)?, limit: RunFilter::LIMIT_MAX, after: None };
     let runs = call.platform.store.runs(&call.scope, &filter).await?;
     let bodies: Vec<String> = runs.into_iter().map(|run| run.body).collect();
     let text = format!("[{}]", bodies.join(","));

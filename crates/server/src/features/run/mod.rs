@@ -3,6 +3,7 @@
 //! A blocking run touches no disk before it answers; its record follows. A non-blocking one is answered when its record
 //! is durable, and is taken up again after a crash (decision 15).
 
+mod blocking;
 mod context;
 mod create;
 mod dispatcher;
@@ -12,9 +13,10 @@ mod list;
 mod record;
 mod redact;
 
+pub use blocking::{NotCallable, find, run};
 pub use context::{CallContext, service_credentials};
 pub use create::create;
-pub use dispatcher::{Runs, resume};
-pub use execute::{Ended, Failed, Request, execute};
+pub use dispatcher::{Runs, accept, resume};
+pub use execute::{Failed, Request};
 pub use get::get;
 pub use list::list;
