@@ -111,4 +111,11 @@ mod tests {
         let names: BTreeSet<_> = service.plans.iter().map(|plan| &plan.name).collect();
         assert_eq!((ids.len(), names.len()), (PLANS.len(), PLANS.len()));
     }
+
+    #[test]
+    fn a_platform_finds_nothing_wrong_with_it() {
+        let document = serde_json::to_value(catalog()).expect("JSON");
+        let validated = dispatch_osb::catalog::validate(&document).expect("valid");
+        assert!(validated.warnings.is_empty(), "{:?}", validated.warnings);
+    }
 }
