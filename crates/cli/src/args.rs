@@ -40,6 +40,9 @@ pub enum Verb {
     /// Explain a resource: what it offers and how to use it
     #[command(override_usage = "dispatch describe TYPE NAME [flags]")]
     Describe(commands::describe::Args),
+    /// Execute a function
+    #[command(override_usage = "dispatch exec FUNCTION [--wait] [--input JSON] [flags]")]
+    Exec(commands::exec::Args),
     /// Give a resource new credentials
     #[command(override_usage = "dispatch rotate TYPE NAME [flags]")]
     Rotate(commands::rotate::Args),

@@ -15,7 +15,7 @@ use serde_json::{Value, value::RawValue};
 use crate::{
     commands::{delete::Removal, files},
     error::CliError,
-    session::{Received, Session},
+    session::{NO_BODY, Received, Session},
 };
 pub use kind::Kind;
 
@@ -101,6 +101,45 @@ pub async fn delete(session: &Session, file: &FileArgs, how: &Removal) -> Result
     answers.print(session)
 }
 
+/// Creates documents of our own. One that is there and equal is done.
+pub async fn seed(session: &Session, text: &str, wait: bool) -> Result<(), CliError> {
+    let parsed = yaml::documents(text).map_err(CliError::input)?;
+    let mut answers = Answers::default();
+    for Document { kind, name, body } in parsed.documents {
+        let spec = kind.spec();
+        let made = session.call::<Value>(spec.create, &[], &[], Some(&body)).await;
+        let (done, mut raw) = match made {
+            Ok(received) => ("Created", received.raw),
+            Err(error) if error.status() == Some(409) => {
+                let found: Received<Value> =
+                    session.call(spec.get, &[name.as_str()], &[], NO_BODY).await?;
+                if !contains(&found.body, &body) {
+                    return Err(error);
+                }
+                ("Unchanged", found.raw)
+            }
+            Err(error) => return Err(error),
+        };
+        session.console.line(&format!("{done} {}: {name}", spec.kind))?;
+        if wait && let Some(waited) = kind.wait(session, &name).await? {
+            raw = waited;
+        }
+        answers.add(kind, raw);
+    }
+    answers.print(session)
+}
+
+/// Whether an object says everything that was wished.
+fn contains(object: &Value, wish: &Value) -> bool {
+    match (object, wish) {
+        (_, Value::Null) => true,
+        (Value::Object(object), Value::Object(wish)) => {
+            wish.iter().all(|(key, wish)| contains(object.get(key).unwrap_or(&Value::Null), wish))
+        }
+        _ => object == wish,
+    }
+}
+
 /// Sends one document after the other.
 async fn each(
     session: &Session,
@@ -113,7 +152,7 @@ async fn each(
     let mut answers = Answers::default();
     for mut document in documents {
         let (operation, named) = choose(&document)?;
-        document.kind.fill(&mut document.body, file.work_dir())?;
+        document.kind.fill(&mut document, file.work_dir())?;
         let path: &[&str] = if named { &[document.name.as_str()] } else { &[] };
         let received: Received<Value> =
             session.call(operation, path, &[], Some(&document.body)).await?;

@@ -2,7 +2,6 @@
 //!
 //! What is deliberately absent: how anything is done. Every command for a server goes through `dispatch_api::Client`.
 
-#[cfg_attr(not(test), expect(dead_code, reason = "functions use it, and they follow"))]
 mod archive;
 mod args;
 mod clock;

@@ -14,7 +14,12 @@ pub async fn similar<N: Noun>(session: &Session, name: &str, error: CliError) ->
     let listed: Result<Received<Vec<N>>, CliError> =
         session.call(N::OPERATIONS.list, &[], &[], NO_BODY).await;
     let Ok(listed) = listed else { return error };
-    match closest(name, listed.body.iter().map(Noun::name)) {
+    let names: Vec<_> = listed.body.iter().map(Noun::name).collect();
+    // It is there, and something else was not found.
+    if names.iter().any(|known| known == name) {
+        return error;
+    }
+    match closest(name, names.iter().map(AsRef::as_ref)) {
         Some(close) => error.hint(format!("did you mean {close}?")),
         None => error,
     }

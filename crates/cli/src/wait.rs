@@ -32,7 +32,9 @@ pub async fn until_at_rest<N: Noun>(
         let state = answer.body.state();
         if answer.settled && state.at_rest {
             if !state.good {
-                return Err(progress.fail(&state));
+                let error = progress.fail(&state);
+                show_log(session, answer.body.log());
+                return Err(error);
             }
             progress.succeed(outcome, &answer.body.detail());
             return Ok(answer);
@@ -67,6 +69,14 @@ pub async fn until_gone<N: Noun>(session: &Session, name: &str) -> Result<(), Cl
             return Err(cannot_hold::<N>());
         }
         progress.show(&state);
+    }
+}
+
+/// The end of what was done, indented below the line that says that it failed.
+fn show_log(session: &Session, log: &[String]) {
+    const MOST: usize = 20;
+    for line in log.iter().skip(log.len().saturating_sub(MOST)) {
+        session.console.note(&format!("      {line}"));
     }
 }
 

@@ -8,6 +8,8 @@ mod brokers;
 mod classes;
 mod contexts;
 mod documents;
+mod functions;
+mod images;
 mod instances;
 mod secrets;
 mod support;

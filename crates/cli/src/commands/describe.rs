@@ -5,6 +5,7 @@ mod service_class;
 
 use clap::Subcommand;
 use dispatch_api::{
+    api::Api, base_image::BaseImage, function::Function, image::Image,
     service_binding::ServiceBinding, service_broker::ServiceBroker,
     service_instance::ServiceInstance,
 };
@@ -25,6 +26,18 @@ pub struct Args {
 
 #[derive(Debug, Subcommand)]
 enum Describe {
+    /// Everything that is known of an API
+    #[command(alias = "apis", override_usage = "dispatch describe api NAME [flags]")]
+    Api(NameArgs),
+    /// Everything that is known of a base image
+    #[command(alias = "base-images", override_usage = "dispatch describe base-image NAME [flags]")]
+    BaseImage(NameArgs),
+    /// Everything that is known of a function
+    #[command(alias = "functions", override_usage = "dispatch describe function NAME [flags]")]
+    Function(NameArgs),
+    /// Everything that is known of an image
+    #[command(alias = "images", override_usage = "dispatch describe image NAME [flags]")]
+    Image(NameArgs),
     /// What a class gives, what its plans are, and which parameters they take
     #[command(
         aliases = ["serviceclasses", "class", "classes"],
@@ -65,6 +78,10 @@ pub fn run(app: &App, args: Args) -> Result<Outcome, CliError> {
         Some(Describe::Serviceclass(args)) => {
             app.connected(|session| service_class::run(session, args))
         }
+        Some(Describe::Api(args)) => columns::<Api>(app, &args),
+        Some(Describe::BaseImage(args)) => columns::<BaseImage>(app, &args),
+        Some(Describe::Function(args)) => columns::<Function>(app, &args),
+        Some(Describe::Image(args)) => columns::<Image>(app, &args),
         Some(Describe::Servicebroker(args)) => columns::<ServiceBroker>(app, &args),
         Some(Describe::Serviceinstance(args)) => columns::<ServiceInstance>(app, &args),
         Some(Describe::Servicebinding(args)) => columns::<ServiceBinding>(app, &args),
@@ -87,6 +104,9 @@ fn columns<N: Noun>(app: &App, args: &NameArgs) -> Result<Outcome, CliError> {
             let lines: Vec<String> = cell.split('\n').map(clean::line).collect();
             let text = lines.join(&format!("\n{}", " ".repeat(width + 2)));
             session.console.line(&format!("{title:<width$}  {text}"))?;
+        }
+        for line in found.body.log() {
+            session.console.line(&format!("    {}", clean::line(line)))?;
         }
         Ok(())
     })

@@ -6,6 +6,7 @@ pub mod create;
 pub mod daemon;
 pub mod delete;
 pub mod describe;
+pub mod exec;
 pub mod files;
 pub mod get;
 pub mod login;
@@ -55,6 +56,7 @@ pub fn run(line: CommandLine) -> Result<Outcome, CliError> {
         Verb::Update(args) => update::run(&app, &args),
         Verb::Delete(args) => delete::run(&app, args),
         Verb::Describe(args) => describe::run(&app, args),
+        Verb::Exec(args) => app.connected(|session| exec::run(session, args)),
         Verb::Rotate(args) => rotate::run(&app, args),
         Verb::Retry(args) => retry::run(&app, args),
         Verb::Refresh(args) => refresh::run(&app, args),

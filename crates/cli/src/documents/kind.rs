@@ -4,17 +4,26 @@ use std::path::Path;
 
 use dispatch_api::{
     Operation,
+    api::{Api, ApiInput},
+    base_image::{BaseImage, BaseImageInput},
+    function::{Function, FunctionInput},
+    image::{Image, ImageInput},
     secret::{Secret, SecretInput},
     service_binding::{ServiceBinding, ServiceBindingInput},
     service_broker::{ServiceBroker, ServiceBrokerInput},
     service_class::{ServiceClass, ServiceClassInput},
     service_instance::{ServiceInstance, ServiceInstanceInput},
 };
-use serde::{Serialize, de::DeserializeOwned};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use serde_json::{Value, value::RawValue};
 
 use crate::{
-    commands::delete::{Removal, remove},
+    commands::{
+        create::function,
+        delete::{Removal, remove},
+        files,
+    },
+    documents::Document,
     error::CliError,
     nouns::Noun,
     session::Session,
@@ -23,6 +32,10 @@ use crate::{
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
+    Api,
+    BaseImage,
+    Image,
+    Function,
     Secret,
     ServiceBroker,
     ServiceClass,
@@ -39,12 +52,17 @@ pub struct Spec {
     pub group: &'static str,
     pub create: Operation,
     pub update: Option<Operation>,
+    pub get: Operation,
     /// From YAML to the body of a request. The wire type decides what is text: `value: 2` becomes `"2"` in a secret.
     pub decode: fn(&str) -> Result<Value, String>,
 }
 
 impl Kind {
     pub const ALL: &[Self] = &[
+        Self::Api,
+        Self::BaseImage,
+        Self::Image,
+        Self::Function,
         Self::Secret,
         Self::ServiceBroker,
         Self::ServiceClass,
@@ -59,10 +77,43 @@ impl Kind {
     pub const fn spec(self) -> Spec {
         use Operation as O;
         match self {
+            Self::Api => Spec {
+                kind: "API",
+                group: "api",
+                create: O::CreateApi,
+                get: O::GetApi,
+                update: Some(O::UpdateApi),
+                decode: decode::<ApiInput>,
+            },
+            Self::BaseImage => Spec {
+                kind: "BaseImage",
+                group: "baseImages",
+                create: O::CreateBaseImage,
+                get: O::GetBaseImage,
+                update: Some(O::UpdateBaseImage),
+                decode: decode::<BaseImageInput>,
+            },
+            Self::Image => Spec {
+                kind: "Image",
+                group: "images",
+                create: O::CreateImage,
+                get: O::GetImage,
+                update: Some(O::UpdateImage),
+                decode: decode::<ImageInput>,
+            },
+            Self::Function => Spec {
+                kind: "Function",
+                group: "functions",
+                create: O::CreateFunction,
+                get: O::GetFunction,
+                update: Some(O::UpdateFunction),
+                decode: decode_function,
+            },
             Self::Secret => Spec {
                 kind: "Secret",
                 group: "secrets",
                 create: O::CreateSecret,
+                get: O::GetSecret,
                 update: Some(O::UpdateSecret),
                 decode: decode::<SecretInput>,
             },
@@ -70,6 +121,7 @@ impl Kind {
                 kind: "ServiceBroker",
                 group: "serviceBrokers",
                 create: O::CreateServiceBroker,
+                get: O::GetServiceBroker,
                 update: Some(O::UpdateServiceBroker),
                 decode: decode::<ServiceBrokerInput>,
             },
@@ -77,6 +129,7 @@ impl Kind {
                 kind: "ServiceClass",
                 group: "serviceClasses",
                 create: O::CreateServiceClass,
+                get: O::GetServiceClass,
                 update: None,
                 decode: decode::<ServiceClassInput>,
             },
@@ -84,6 +137,7 @@ impl Kind {
                 kind: "ServiceInstance",
                 group: "serviceInstances",
                 create: O::CreateServiceInstance,
+                get: O::GetServiceInstance,
                 update: None,
                 decode: decode::<ServiceInstanceInput>,
             },
@@ -91,20 +145,36 @@ impl Kind {
                 kind: "ServiceBinding",
                 group: "serviceBindings",
                 create: O::CreateServiceBinding,
+                get: O::GetServiceBinding,
                 update: None,
                 decode: decode::<ServiceBindingInput>,
             },
         }
     }
 
-    /// Puts in what the document takes from files.
-    #[expect(
-        clippy::unused_self,
-        clippy::unnecessary_wraps,
-        reason = "images and functions have files"
-    )]
-    pub fn fill(self, _body: &mut Value, _work_dir: &Path) -> Result<(), CliError> {
-        Ok(())
+    /// Puts in what the document takes from files: a function's source, an image's `@FILE`.
+    pub fn fill(self, document: &mut Document, work_dir: &Path) -> Result<(), CliError> {
+        match self {
+            Self::Function => {
+                let Some(Value::String(path)) = document.body.get("sourcePath") else {
+                    return Ok(());
+                };
+                let source = function::source(&work_dir.join(path))?;
+                set(&mut document.body, "source", Value::from(source));
+                Ok(())
+            }
+            Self::Image => {
+                let place = "/runtimeDependencies/manifest";
+                let Some(manifest) = document.body.pointer_mut(place) else { return Ok(()) };
+                let Some(file) = manifest.as_str().and_then(|text| text.strip_prefix('@')) else {
+                    return Ok(());
+                };
+                let path = work_dir.join(file.trim());
+                *manifest = Value::from(files::text(&path).map_err(CliError::input)?);
+                Ok(())
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Waits until it can be used; nothing for kinds that are ready at once.
@@ -114,7 +184,10 @@ impl Kind {
         name: &str,
     ) -> Result<Option<Box<RawValue>>, CliError> {
         match self {
-            Self::Secret | Self::ServiceClass => Ok(None),
+            Self::Secret | Self::ServiceClass | Self::Api => Ok(None),
+            Self::BaseImage => ready::<BaseImage>(session, name).await,
+            Self::Image => ready::<Image>(session, name).await,
+            Self::Function => ready::<Function>(session, name).await,
             Self::ServiceBroker => ready::<ServiceBroker>(session, name).await,
             Self::ServiceInstance => ready::<ServiceInstance>(session, name).await,
             Self::ServiceBinding => ready::<ServiceBinding>(session, name).await,
@@ -129,6 +202,10 @@ impl Kind {
         accepted: &dyn Fn() -> Result<(), CliError>,
     ) -> Result<Box<RawValue>, CliError> {
         match self {
+            Self::Api => remove::<Api>(session, name, how, accepted).await,
+            Self::BaseImage => remove::<BaseImage>(session, name, how, accepted).await,
+            Self::Image => remove::<Image>(session, name, how, accepted).await,
+            Self::Function => remove::<Function>(session, name, how, accepted).await,
             Self::Secret => remove::<Secret>(session, name, how, accepted).await,
             Self::ServiceBroker => remove::<ServiceBroker>(session, name, how, accepted).await,
             Self::ServiceClass => remove::<ServiceClass>(session, name, how, accepted).await,
@@ -147,4 +224,26 @@ fn decode<T: DeserializeOwned + Serialize>(text: &str) -> Result<Value, String> 
     let options = serde_saphyr::options! { with_snippet: false };
     let typed: T = serde_saphyr::from_str_with_options(text, options).map_err(|e| e.to_string())?;
     serde_json::to_value(typed).map_err(|e| e.to_string())
+}
+
+/// A function's document has one field more than the request.
+fn decode_function(text: &str) -> Result<Value, String> {
+    #[derive(Serialize, Deserialize)]
+    #[serde(rename_all = "camelCase")]
+    struct More {
+        #[serde(default)]
+        source_path: Option<String>,
+    }
+    let mut body = decode::<FunctionInput>(text)?;
+    let more = decode::<More>(text)?;
+    if let Some(path) = more.get("sourcePath").filter(|path| !path.is_null()) {
+        set(&mut body, "sourcePath", path.clone());
+    }
+    Ok(body)
+}
+
+fn set(body: &mut Value, key: &str, value: Value) {
+    if let Some(body) = body.as_object_mut() {
+        body.insert(key.to_owned(), value);
+    }
 }

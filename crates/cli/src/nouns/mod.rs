@@ -1,12 +1,19 @@
 //! What the command line knows of each noun: its words, its operations, its columns, and when it has settled.
 //! What is done with a noun is in `commands/<verb>`.
 
+pub mod api;
+pub mod base_image;
+pub mod function;
+pub mod image;
 pub mod orphan;
+pub mod run;
 pub mod secret;
 pub mod service_binding;
 pub mod service_broker;
 pub mod service_class;
 pub mod service_instance;
+
+use std::borrow::Cow;
 
 use dispatch_api::{Operation, service_broker::Condition, service_instance::LastOperation};
 use serde::de::DeserializeOwned;
@@ -21,7 +28,7 @@ pub trait Noun: DeserializeOwned {
     /// Columns that `-o wide` adds.
     const WIDE: &'static [&'static str];
 
-    fn name(&self) -> &str;
+    fn name(&self) -> Cow<'_, str>;
     /// As many cells as `HEADER` has titles.
     fn cells(&self) -> Vec<String>;
     /// As many cells as `WIDE` has titles.
@@ -31,6 +38,10 @@ pub trait Noun: DeserializeOwned {
     /// What else is worth knowing once it is ready, on the last line of progress.
     fn detail(&self) -> String {
         String::new()
+    }
+    /// The last lines of what was done for it, shown when that failed.
+    fn log(&self) -> &[String] {
+        &[]
     }
     /// Where it stands; kinds that are ready at once need not say.
     fn state(&self) -> State {
@@ -89,12 +100,21 @@ impl State {
         }
     }
 
+    /// Says what is going on while it is not at rest.
+    #[must_use]
+    pub fn doing(mut self, words: &str) -> Self {
+        if !self.at_rest && self.status != "DELETING" {
+            words.clone_into(&mut self.doing);
+        }
+        self
+    }
+
     /// Adds what the broker is doing. Its words count as long as there is no reason, which are its words too.
     #[must_use]
     pub fn with_operation(mut self, broker: &str, operation: Option<&LastOperation>) -> Self {
         let Some(operation) = operation else { return self };
-        if !self.at_rest {
-            self.doing = doing(&operation.kind).unwrap_or(&self.doing).to_owned();
+        if let Some(words) = doing(&operation.kind).filter(|_| !self.at_rest) {
+            words.clone_into(&mut self.doing);
         }
         if self.says.is_empty() && !self.good {
             self.says = clean::line(&operation.description);

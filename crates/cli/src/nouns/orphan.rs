@@ -1,5 +1,7 @@
 //! Orphans in tables: what may be left over at a broker and is being removed.
 
+use std::borrow::Cow;
+
 use dispatch_api::{Operation, orphan::Orphan};
 
 use crate::{
@@ -16,8 +18,8 @@ impl Noun for Orphan {
         &["Broker", "Instance ID", "Binding ID", "Cause", "Tries", "Next try", "Status"];
     const WIDE: &'static [&'static str] = &["ID", "Last error", "Created Date"];
 
-    fn name(&self) -> &str {
-        &self.instance_id
+    fn name(&self) -> Cow<'_, str> {
+        self.instance_id.as_str().into()
     }
 
     fn cells(&self) -> Vec<String> {

@@ -1,5 +1,7 @@
 //! Secrets in tables. Values are never a column.
 
+use std::borrow::Cow;
+
 use dispatch_api::{Operation, secret::Secret};
 
 use crate::nouns::{Noun, Operations, Words};
@@ -14,8 +16,8 @@ impl Noun for Secret {
     const HEADER: &'static [&'static str] = &["ID", "Name", "Content"];
     const WIDE: &'static [&'static str] = &["Keys"];
 
-    fn name(&self) -> &str {
-        &self.name
+    fn name(&self) -> Cow<'_, str> {
+        self.name.as_str().into()
     }
 
     fn cells(&self) -> Vec<String> {

@@ -1,5 +1,7 @@
 //! Service bindings in tables, and how far a rotation is.
 
+use std::borrow::Cow;
+
 use dispatch_api::{Operation, service_binding::ServiceBinding};
 
 use crate::{
@@ -21,8 +23,8 @@ impl Noun for ServiceBinding {
     const WIDE: &'static [&'static str] =
         &["ID", "Keys", "Endpoints", "Function", "Expires", "Last operation", "Reason"];
 
-    fn name(&self) -> &str {
-        &self.name
+    fn name(&self) -> Cow<'_, str> {
+        self.name.as_str().into()
     }
 
     fn cells(&self) -> Vec<String> {

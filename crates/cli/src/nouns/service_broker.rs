@@ -1,5 +1,7 @@
 //! Service brokers in tables, and when one has been registered.
 
+use std::borrow::Cow;
+
 use dispatch_api::{Operation, service_broker::ServiceBroker};
 
 use crate::{
@@ -19,8 +21,8 @@ impl Noun for ServiceBroker {
     const HEADER: &'static [&'static str] = &["Name", "URL", "Classes", "Status", "Created Date"];
     const WIDE: &'static [&'static str] = &["ID", "Login", "API", "Catalogue read", "Reason"];
 
-    fn name(&self) -> &str {
-        &self.name
+    fn name(&self) -> Cow<'_, str> {
+        self.name.as_str().into()
     }
 
     fn cells(&self) -> Vec<String> {
@@ -51,10 +53,8 @@ impl Noun for ServiceBroker {
     }
 
     fn state(&self) -> State {
-        let mut state = State::of(&self.status, self.reason.as_ref());
-        if !state.at_rest {
-            "reading the catalogue".clone_into(&mut state.doing);
-        }
+        let state = State::of(&self.status, self.reason.as_ref());
+        let mut state = state.doing("reading the catalogue");
         state.advice = Some(format!("try again: dispatch refresh servicebroker {}", self.name));
         state
     }

@@ -1,5 +1,7 @@
 //! Service classes in tables (contract §3.2).
 
+use std::borrow::Cow;
+
 use dispatch_api::{Operation, service_class::ServiceClass};
 
 use crate::{
@@ -18,8 +20,8 @@ impl Noun for ServiceClass {
     const HEADER: &'static [&'static str] = &["Name", "Broker", "Bindable", "Plans", "Status"];
     const WIDE: &'static [&'static str] = &["ID", "Enabled", "Description", "Reason"];
 
-    fn name(&self) -> &str {
-        &self.name
+    fn name(&self) -> Cow<'_, str> {
+        self.name.as_str().into()
     }
 
     fn cells(&self) -> Vec<String> {

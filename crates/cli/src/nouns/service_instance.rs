@@ -1,5 +1,7 @@
 //! Service instances in tables (contract §3.2), and when one has settled: with its automatic binding.
 
+use std::borrow::Cow;
+
 use dispatch_api::{Operation, service_instance::ServiceInstance};
 
 use crate::{
@@ -24,8 +26,8 @@ impl Noun for ServiceInstance {
     const WIDE: &'static [&'static str] =
         &["ID", "Broker", "Secret", "Created Date", "Last operation", "Reason"];
 
-    fn name(&self) -> &str {
-        &self.name
+    fn name(&self) -> Cow<'_, str> {
+        self.name.as_str().into()
     }
 
     /// The status column shows the binding's status once the instance is there and not bound yet.

@@ -1,6 +1,11 @@
 //! `dispatch create`: one file per noun, `-f` for files of documents.
 
+pub mod api;
+pub mod base_image;
+pub mod function;
+pub mod image;
 pub mod secret;
+pub mod seed_images;
 pub mod service_binding;
 pub mod service_broker;
 pub mod service_class;
@@ -15,7 +20,8 @@ use crate::{
     documents::{self, FileArgs},
     error::CliError,
     nouns::Noun,
-    session::{Received, Session},
+    progress::Progress,
+    session::{Received, Session, takes},
     wait,
 };
 
@@ -34,6 +40,23 @@ pub struct Args {
 
 #[derive(Debug, Subcommand)]
 enum Create {
+    /// Create api
+    #[command(override_usage = "dispatch create api NAME FUNCTION [flags]")]
+    Api(api::Args),
+    /// Create base image
+    #[command(override_usage = "dispatch create base-image NAME URL [flags]")]
+    BaseImage(base_image::Args),
+    /// Create function
+    #[command(
+        override_usage = "dispatch create function IMAGE NAME PATH [flags]\n  dispatch create function NAME PATH --image IMAGE [flags]"
+    )]
+    Function(function::Args),
+    /// Create image
+    #[command(override_usage = "dispatch create image NAME BASE_IMAGE [flags]")]
+    Image(image::Args),
+    /// Create seed base-images and images
+    #[command(alias = "seed", override_usage = "dispatch create seed-images [flags]")]
+    SeedImages(seed_images::Args),
     /// Create secret
     #[command(override_usage = "dispatch create secret NAME FILE [flags]")]
     Secret(secret::Args),
@@ -83,6 +106,11 @@ pub fn run(app: &App, args: Args) -> Result<Outcome, CliError> {
             documents::create(&session, &args.file, args.wait, args.tag.tags()).await
         }),
         None => Ok(Outcome::Help { note: None }),
+        Some(Create::Api(args)) => app.connected(|session| api::run(session, args)),
+        Some(Create::BaseImage(args)) => app.connected(|session| base_image::run(session, args)),
+        Some(Create::Function(args)) => app.connected(|session| function::run(session, args)),
+        Some(Create::Image(args)) => app.connected(|session| image::run(session, args)),
+        Some(Create::SeedImages(args)) => seed_images::run(app, args),
         Some(Create::Secret(args)) => app.connected(|session| secret::run(session, args)),
         Some(Create::Servicebroker(args)) => {
             app.connected(|session| service_broker::run(session, args))
@@ -107,17 +135,36 @@ pub async fn create<N: Noun>(
     body: &(impl Serialize + Sync),
     wait: bool,
 ) -> Result<Received<N>, CliError> {
-    let mut received: Received<N> = session.call(operation, &[], &[], Some(body)).await?;
+    // Where no later question is held, the answer itself is.
+    let later = N::OPERATIONS.get.is_some_and(|get| takes(get, "wait"));
+    let query: &[(&str, &str)] = if wait && !later { &[("wait", wait::LONGEST)] } else { &[] };
+    let mut received: Received<N> = session.call(operation, &[], query, Some(body)).await?;
     let console = session.console;
     if !console.is_for_programs() {
         console.line(&format!("Created {}: {}", N::WORDS.created, received.body.name()))?;
     }
-    if wait {
-        let name = received.body.name().to_owned();
+    if wait && !later {
+        settled(&received)?;
+    } else if wait {
+        let name = received.body.name().into_owned();
         received = wait::until_ready(session, &name).await?;
     }
     if console.is_for_programs() {
         console.document(&received.raw)?;
     }
     Ok(received)
+}
+
+/// The end of a wait that was one held answer.
+fn settled<N: Noun>(received: &Received<N>) -> Result<(), CliError> {
+    let state = received.body.state();
+    if received.settled && state.good {
+        return Ok(());
+    }
+    let (noun, name) = (N::WORDS.command, received.body.name());
+    if received.settled && state.at_rest {
+        return Err(Progress::new(&name).fail(&state));
+    }
+    Err(CliError::input(format!("{name} is still {}", state.status))
+        .hint(format!("look again: dispatch get {noun} {name}")))
 }

@@ -4,8 +4,9 @@ mod remove;
 
 use clap::Subcommand;
 use dispatch_api::{
-    secret::Secret, service_binding::ServiceBinding, service_broker::ServiceBroker,
-    service_class::ServiceClass, service_instance::ServiceInstance,
+    api::Api, base_image::BaseImage, function::Function, image::Image, secret::Secret,
+    service_binding::ServiceBinding, service_broker::ServiceBroker, service_class::ServiceClass,
+    service_instance::ServiceInstance,
 };
 
 use crate::{
@@ -35,6 +36,18 @@ pub struct Args {
 
 #[derive(Debug, Subcommand)]
 enum Delete {
+    /// Delete an API
+    #[command(alias = "apis", override_usage = "dispatch delete api NAME [flags]")]
+    Api(NameArgs),
+    /// Delete a base image
+    #[command(alias = "base-images", override_usage = "dispatch delete base-image NAME [flags]")]
+    BaseImage(NameArgs),
+    /// Delete a function
+    #[command(alias = "functions", override_usage = "dispatch delete function NAME [flags]")]
+    Function(NameArgs),
+    /// Delete an image
+    #[command(alias = "images", override_usage = "dispatch delete image NAME [flags]")]
+    Image(NameArgs),
     /// Delete a secret
     #[command(alias = "secrets", override_usage = "dispatch delete secret NAME [flags]")]
     Secret(NameArgs),
@@ -135,6 +148,10 @@ pub fn run(app: &App, args: Args) -> Result<Outcome, CliError> {
             app.connected(async |session| documents::delete(&session, &args.file, &removal).await)
         }
         None => Ok(Outcome::Help { note: None }),
+        Some(Delete::Api(args)) => one::<Api>(app, &args, args.common.removal()),
+        Some(Delete::BaseImage(args)) => one::<BaseImage>(app, &args, args.common.removal()),
+        Some(Delete::Function(args)) => one::<Function>(app, &args, args.common.removal()),
+        Some(Delete::Image(args)) => one::<Image>(app, &args, args.common.removal()),
         Some(Delete::Secret(args)) => one::<Secret>(app, &args, args.common.removal()),
         Some(Delete::Servicebroker(args)) => {
             let BrokerArgs { cascade, purge, name } = args;

@@ -1,11 +1,13 @@
 //! `dispatch get`: one object or all of a kind, as a table, as JSON or YAML, or as names.
 
+pub mod run;
 pub mod secret;
 
 use clap::Subcommand;
 use dispatch_api::{
-    Operation, orphan::Orphan, service_binding::ServiceBinding, service_broker::ServiceBroker,
-    service_class::ServiceClass, service_instance::ServiceInstance,
+    Operation, api::Api, base_image::BaseImage, function::Function, image::Image, orphan::Orphan,
+    service_binding::ServiceBinding, service_broker::ServiceBroker, service_class::ServiceClass,
+    service_instance::ServiceInstance,
 };
 use serde_json::value::RawValue;
 
@@ -26,6 +28,21 @@ pub struct Args {
 
 #[derive(Debug, Subcommand)]
 enum Get {
+    /// Get API
+    #[command(alias = "apis", override_usage = "dispatch get api [NAME] [flags]")]
+    Api(ApiArgs),
+    /// Get base images
+    #[command(alias = "base-images", override_usage = "dispatch get base-image [NAME] [flags]")]
+    BaseImage(NameArgs),
+    /// Get function(s)
+    #[command(alias = "functions", override_usage = "dispatch get function [NAME] [flags]")]
+    Function(NameArgs),
+    /// Get images
+    #[command(alias = "images", override_usage = "dispatch get image [NAME] [flags]")]
+    Image(NameArgs),
+    /// Get run(s)
+    #[command(alias = "runs", override_usage = "dispatch get run [FUNCTION [RUN_ID]] [flags]")]
+    Run(run::Args),
     /// Get secrets
     #[command(alias = "secrets", override_usage = "dispatch get secret [NAME] [flags]")]
     Secret(secret::Args),
@@ -70,6 +87,15 @@ pub struct NameArgs {
 }
 
 #[derive(Debug, clap::Args)]
+pub struct ApiArgs {
+    #[command(flatten)]
+    name: NameArgs,
+    /// Accepted for old scripts; nothing is filtered
+    #[arg(short, long, value_name = "NAME")]
+    func: Option<String>,
+}
+
+#[derive(Debug, clap::Args)]
 pub struct ClassArgs {
     #[arg(hide = true)]
     names: Vec<String>,
@@ -84,6 +110,11 @@ pub struct ClassArgs {
 pub fn run(app: &App, args: Args) -> Result<Outcome, CliError> {
     match args.noun {
         None => Ok(Outcome::Help { note: None }),
+        Some(Get::Api(args)) => named::<Api>(app, &args.name),
+        Some(Get::BaseImage(args)) => named::<BaseImage>(app, &args),
+        Some(Get::Function(args)) => named::<Function>(app, &args),
+        Some(Get::Image(args)) => named::<Image>(app, &args),
+        Some(Get::Run(args)) => app.connected(|session| run::run(session, args)),
         Some(Get::Secret(args)) => app.connected(|session| secret::run(session, args)),
         Some(Get::Servicebroker(args)) => named::<ServiceBroker>(app, &args),
         Some(Get::Serviceclass(args)) => app.connected(|session| classes(session, args)),
@@ -163,13 +194,13 @@ pub async fn one<N: Noun>(
 pub fn print<N: Noun>(console: Console, objects: &[N], raw: &RawValue) -> Result<(), CliError> {
     match console.format {
         Format::Json | Format::Yaml => console.document(raw),
-        Format::Name => objects.iter().try_for_each(|object| console.line(object.name())),
+        Format::Name => objects.iter().try_for_each(|object| console.line(&object.name())),
         Format::Table => console.block(&table(objects, false).render()),
         Format::Wide => console.block(&table(objects, true).render()),
     }
 }
 
-fn table<N: Noun>(objects: &[N], wide: bool) -> Table {
+pub fn table<N: Noun>(objects: &[N], wide: bool) -> Table {
     let header = if wide { [N::HEADER, N::WIDE].concat() } else { N::HEADER.to_vec() };
     let mut table = Table::new(&header).ruled(N::RULED);
     for object in objects {

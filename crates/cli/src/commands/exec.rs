@@ -1,0 +1,60 @@
+//! `dispatch exec FUNCTION`: calls it and prints the run as JSON, also when the function failed (contract §3.5).
+
+use dispatch_api::{
+    Operation,
+    function::Function,
+    run::{Run, RunInput},
+};
+use serde_json::value::RawValue;
+
+use crate::{
+    commands::arity,
+    error::CliError,
+    session::{Received, Session},
+    suggest,
+};
+
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    #[arg(hide = true)]
+    names: Vec<String>,
+    /// Wait for the function to complete execution
+    #[arg(long)]
+    wait: bool,
+    /// Function input, any JSON
+    #[arg(long, value_name = "JSON", default_value = "{}", allow_hyphen_values = true)]
+    input: String,
+    /// Secret to give to this run; may be repeated
+    #[arg(long = "secret", value_name = "NAME")]
+    secrets: Vec<String>,
+    /// Service instance to give to this run; may be repeated
+    #[arg(long = "service", value_name = "INSTANCE[=ALIAS]")]
+    services: Vec<String>,
+    /// Accepted for old scripts and not used
+    #[arg(long)]
+    all: bool,
+    /// Accepted for old scripts; nothing is filtered
+    #[arg(short, long, value_name = "NAME")]
+    application: Option<String>,
+}
+
+pub async fn run(session: Session, args: Args) -> Result<(), CliError> {
+    let [function] = arity::exactly::<1>(&args.names)?;
+    let input = RawValue::from_string(args.input.clone()).map_err(|e| {
+        CliError::input(format!("Error when parsing function parameters {}\n{e}", args.input))
+    })?;
+    let body = RunInput {
+        blocking: args.wait,
+        input: Some(input),
+        secrets: Some(args.secrets),
+        services: (!args.services.is_empty()).then_some(args.services),
+        ..RunInput::default()
+    };
+    let query = [("functionName", function)];
+    let answer: Result<Received<Run>, CliError> =
+        session.call(Operation::CreateRun, &[], &query, Some(&body)).await;
+    match answer {
+        Ok(received) => session.console.document(&received.raw),
+        Err(error) => Err(suggest::similar::<Function>(&session, function, error).await),
+    }
+}
