@@ -24,7 +24,7 @@ CREATE TABLE object (
     status          TEXT    NOT NULL
 ) STRICT;
 CREATE UNIQUE INDEX object_name ON object (organization, kind, name);
-CREATE INDEX object_kind ON object (kind, name);
+CREATE INDEX object_kind ON object (kind, name, organization);
 
 -- Which other ids an object's spec names.
 CREATE TABLE object_ref (

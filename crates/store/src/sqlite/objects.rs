@@ -20,6 +20,11 @@ use crate::{
 const TABLE: &str = "object";
 const SELECT: &str = "SELECT id, organization, name, generation, status_revision, created, \
                       modified, deleting, tags, spec, status FROM object";
+/// `CROSS JOIN` is SQLite's way to say in which order to look: otherwise it reads all objects of the kind, because
+/// they come in the right order.
+const SELECT_REFERRING: &str = "SELECT id, organization, name, generation, status_revision, created, \
+                                modified, deleting, tags, spec, status FROM object_ref \
+                                CROSS JOIN object ON object.id = object_ref.object";
 
 pub(crate) fn by_name<K: Noun>(
     connection: &Connection,
@@ -73,8 +78,7 @@ pub(crate) fn referring<K: Noun>(
     to: Uuid,
 ) -> Result<Vec<Stored<K>>, ReadError> {
     let sql = format!(
-        "{SELECT} WHERE id IN (SELECT object FROM object_ref WHERE target = :to) AND kind = :kind \
-         {{scope}} ORDER BY name, organization"
+        "{SELECT_REFERRING} WHERE target = :to AND kind = :kind {{scope}} ORDER BY name, organization"
     );
     let params: Params<'_> = &[(":to", to.as_bytes()), (":kind", &K::KIND.as_str())];
     scoped(connection, only, &sql, params, decode)

@@ -138,7 +138,13 @@ pub(crate) async fn delete_needs_both_counters(h: &Harness) {
         let stale = store.commit(update().delete(old)).await;
         assert!(matches!(stale, Err(CommitError::Stale { .. })), "{stale:?}");
     }
-    let third = h.load(&first).await.unwrap();
+    let mut third = h.load(&first).await.unwrap();
+    for (generation, revision) in [(2, 0), (1, 1), (3, 1), (2, 2)] {
+        (third.meta.generation, third.meta.status_revision) = (generation, revision);
+        let stale = store.commit(update().delete(&third)).await;
+        assert!(matches!(stale, Err(CommitError::Stale { .. })), "{stale:?}");
+    }
+    (third.meta.generation, third.meta.status_revision) = (2, 1);
     store.commit(update().delete(&third)).await.unwrap();
     assert!(h.load(&first).await.is_none());
 }
