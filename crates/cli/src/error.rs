@@ -37,6 +37,13 @@ impl CliError {
         Kind::Input(message.into()).into()
     }
 
+    /// What the server would say, had it been asked.
+    pub fn exists(what: &str) -> Self {
+        let message = format!("{what} already exists");
+        let body = ErrorBody { code: 409, message, error: None, faults: Vec::new() };
+        ClientError::Refused { status: 409, body }.into()
+    }
+
     #[must_use]
     pub fn hint(mut self, line: impl Into<String>) -> Self {
         self.hints.push(line.into());

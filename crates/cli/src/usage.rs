@@ -1,7 +1,11 @@
 //! From the arguments to an exit code: parsing, and saying what was wrong with them in the words of the first
 //! command line (contract §3.1), which scripts know.
 
-use std::{ffi::OsString, process::ExitCode};
+use std::{
+    ffi::{OsStr, OsString},
+    path::Path,
+    process::ExitCode,
+};
 
 use clap::{
     Arg, ArgAction, ArgMatches, Command, CommandFactory as _, FromArgMatches as _,
@@ -34,7 +38,7 @@ const SWITCHES: &[&str] = &[
 
 pub fn run(arguments: impl Iterator<Item = OsString>) -> ExitCode {
     let mut command = command();
-    let arguments: Vec<OsString> = switches(arguments).collect();
+    let arguments: Vec<OsString> = switches(named(arguments)).collect();
     let matches = match command.try_get_matches_from_mut(&arguments) {
         Ok(matches) => matches,
         Err(error) => return refuse(&mut command, &error, &arguments),
@@ -69,6 +73,18 @@ fn shaped(command: Command) -> Command {
             if untitled { arg.help_heading("Flags") } else { arg }
         })
         .mut_subcommands(shaped)
+}
+
+/// A link to this program called `dispatch-server` or `dispatch-broker` is that command.
+fn named(mut arguments: impl Iterator<Item = OsString>) -> impl Iterator<Item = OsString> {
+    let program = arguments.next().unwrap_or_else(|| "dispatch".into());
+    let name = Path::new(&program).file_name().and_then(OsStr::to_str);
+    let verb = match name.and_then(|name| name.strip_prefix("dispatch-")) {
+        Some("server") => Some("server".into()),
+        Some("broker") => Some("broker".into()),
+        _ => None,
+    };
+    std::iter::once(program).chain(verb).chain(arguments)
 }
 
 /// `--wait=true` becomes `--wait`, `--wait=false` nothing.
@@ -257,6 +273,21 @@ mod tests {
     #[test]
     fn the_definitions_contradict_themselves_nowhere() {
         command().debug_assert();
+    }
+
+    #[test]
+    fn a_link_with_the_name_of_a_command_is_that_command() {
+        let check = |given: &[&str], expect: &[&str]| {
+            let got: Vec<OsString> = named(given.iter().map(OsString::from)).collect();
+            assert_eq!(got, expect.iter().map(OsString::from).collect::<Vec<_>>());
+        };
+        check(
+            &["/usr/bin/dispatch-server", "--port", "1"],
+            &["/usr/bin/dispatch-server", "server", "--port", "1"],
+        );
+        check(&["dispatch-broker", "postgresql"], &["dispatch-broker", "broker", "postgresql"]);
+        check(&["./dispatch", "get"], &["./dispatch", "get"]);
+        check(&["dispatch-solo"], &["dispatch-solo"]);
     }
 
     #[test]

@@ -49,7 +49,6 @@ fn a_run_is_printed_as_the_server_sent_it_and_a_failed_one_too() {
         .answer(202, &RUN.replace(r#""blocking":true,"#, ""))
         .run("exec hello -o yaml")
         .answer(404, not_ready)
-        .answer(200, &format!("[{HELLO}]"))
         .run("exec hello --wait")
         .answer(404, not_found)
         .answer(200, &format!("[{HELLO}]"))

@@ -55,6 +55,12 @@ pub async fn run(session: Session, args: Args) -> Result<(), CliError> {
         session.call(Operation::CreateRun, &[], &query, Some(&body)).await;
     match answer {
         Ok(received) => session.console.document(&received.raw),
-        Err(error) => Err(suggest::similar::<Function>(&session, function, error).await),
+        Err(error) => {
+            let not_ready = error.refusal().is_some_and(|r| r.message.ends_with("is not READY"));
+            if not_ready {
+                return Err(error.hint(format!("why: dispatch describe function {function}")));
+            }
+            Err(suggest::similar::<Function>(&session, function, error).await)
+        }
     }
 }

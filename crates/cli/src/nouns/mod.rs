@@ -127,6 +127,16 @@ impl State {
     }
 }
 
+/// For the `Last operation` column.
+pub fn operation(operation: Option<&LastOperation>) -> String {
+    let Some(operation) = operation else { return String::new() };
+    let what = format!("{} {}", operation.kind, operation.state);
+    if operation.description.is_empty() {
+        return what;
+    }
+    format!("{what}: {}", operation.description)
+}
+
 fn doing(operation: &str) -> Option<&'static str> {
     Some(match operation {
         "create" => "provisioning",

@@ -6,7 +6,7 @@ use dispatch_api::{Operation, service_binding::ServiceBinding};
 
 use crate::{
     clock,
-    nouns::{Noun, Operations, State, Words, reasons},
+    nouns::{Noun, Operations, State, Words, operation, reasons},
     output::time,
 };
 
@@ -41,16 +41,13 @@ impl Noun for ServiceBinding {
     fn wide(&self) -> Vec<String> {
         let endpoints = self.endpoints.iter().map(|place| format!("{}:{}", place.host, place.port));
         let expires = self.expires_time.map(|at| time::unix_date(at, &clock::zone()));
-        let operation = self.last_operation.as_ref();
         vec![
             self.id.to_string(),
             self.keys.join("\n"),
             endpoints.collect::<Vec<_>>().join("\n"),
             self.function.clone(),
             expires.unwrap_or_default(),
-            operation
-                .map(|o| format!("{} {}: {}", o.kind, o.state, o.description))
-                .unwrap_or_default(),
+            operation(self.last_operation.as_ref()),
             reasons(self.reason.as_ref(), &[]),
         ]
     }

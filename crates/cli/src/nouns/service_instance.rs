@@ -6,7 +6,7 @@ use dispatch_api::{Operation, service_instance::ServiceInstance};
 
 use crate::{
     clock,
-    nouns::{Noun, Operations, State, Words, reasons},
+    nouns::{Noun, Operations, State, Words, operation, reasons},
     output::time,
 };
 
@@ -50,16 +50,13 @@ impl Noun for ServiceInstance {
 
     fn wide(&self) -> Vec<String> {
         let binding = self.binding.as_ref();
-        let operation = self.last_operation.as_ref();
         let reason = self.reason.as_ref().or(binding.and_then(|binding| binding.reason.as_ref()));
         vec![
             self.id.to_string(),
             self.broker.clone(),
             binding.and_then(|binding| binding.secret.clone()).unwrap_or_default(),
             time::unix_date(self.created_time, &clock::zone()),
-            operation
-                .map(|o| format!("{} {}: {}", o.kind, o.state, o.description))
-                .unwrap_or_default(),
+            operation(self.last_operation.as_ref()),
             reasons(reason, &self.conditions),
         ]
     }

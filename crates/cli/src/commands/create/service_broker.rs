@@ -67,13 +67,13 @@ pub async fn run(session: Session, args: Args) -> Result<(), CliError> {
         return register(&session, &args, &body).await;
     };
     let secret_name = secret.name.clone();
-    session.call::<Secret>(Operation::CreateSecret, &[], &[], Some(&secret)).await?;
+    let is_new = keep_login(&session, name, &secret).await?;
     let kind = if args.token_file.is_some() { "bearer" } else { "basic" };
     body.authentication =
         Some(Authentication { kind: kind.to_owned(), secret: secret_name.clone() });
     let result = register(&session, &args, &body).await;
     match result {
-        Err(error) if was_refused(&error) => {
+        Err(error) if is_new && was_refused(&error) => {
             let secret = secret_name.unwrap_or_default();
             let removed = session.tell(Operation::DeleteSecret, &[&secret], &[]).await;
             Err(match removed {
@@ -83,6 +83,32 @@ pub async fn run(session: Session, args: Args) -> Result<(), CliError> {
         }
         other => other,
     }
+}
+
+/// Stores the login. One that an earlier broker of this name has left is replaced; that of a living one is not.
+/// Tells whether the secret is new.
+async fn keep_login(
+    session: &Session,
+    broker: &str,
+    secret: &SecretInput,
+) -> Result<bool, CliError> {
+    let create = Operation::CreateSecret;
+    match session.call::<Secret>(create, &[], &[], Some(secret)).await {
+        Ok(_) => return Ok(true),
+        Err(error) if error.status() == Some(409) => {
+            let get = Operation::GetServiceBroker;
+            let living = session.call::<ServiceBroker>(get, &[broker], &[], NO_BODY).await;
+            match living {
+                Ok(_) => return Err(CliError::exists(&format!("service broker {broker}"))),
+                Err(absent) if absent.status() == Some(404) => {}
+                Err(_) => return Err(error),
+            }
+        }
+        Err(error) => return Err(error),
+    }
+    let name = secret.name.as_deref().unwrap_or_default();
+    session.call::<Secret>(Operation::UpdateSecret, &[name], &[], Some(secret)).await?;
+    Ok(false)
 }
 
 /// The registration itself was turned down, so that the secret belongs to nothing.

@@ -39,13 +39,28 @@ pub async fn remove<N: Noun>(
     }
     let raw = match politely(session, delete, name, how, &query).await {
         Ok(raw) => raw,
-        Err(error) => return Err(suggest::similar::<N>(session, name, error).await),
+        Err(error) => {
+            let error = suggest::similar::<N>(session, name, error).await;
+            return Err(with_advice::<N>(delete, name, error));
+        }
     };
     accepted()?;
     if how.wait && watched {
         wait::until_gone::<N>(session, name).await?;
     }
     Ok(raw)
+}
+
+/// What is refused because it is used, although nobody asked for that, has a way.
+fn with_advice<N: Noun>(delete: Operation, name: &str, error: CliError) -> CliError {
+    let in_use = error.refusal().is_some_and(|refusal| refusal.error == Some(ErrorCode::InUse));
+    if !in_use || !takes(delete, "cascade") {
+        return error;
+    }
+    error.hint(format!(
+        "with what uses it: dispatch delete {} {name} --cascade --wait",
+        N::WORDS.command
+    ))
 }
 
 fn query(delete: Operation, how: &Removal) -> Vec<(&'static str, &str)> {
