@@ -3,10 +3,20 @@
 //! Brokers give URLs, and services give host names; neither may open the control plane, a neighbour on the link, or
 //! the cloud's metadata address by answering with it.
 
-use std::net::{IpAddr, SocketAddr};
+use std::{
+    io,
+    net::{IpAddr, SocketAddr},
+    time::Duration,
+};
 
 use arc_swap::ArcSwap;
 use dispatch_osb::client::AddressPolicy;
+use tokio::{net::TcpStream, time::timeout};
+
+/// For one address.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+/// For asking what addresses a name has.
+const RESOLVE_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Refuses link-local, multicast and unspecified addresses and our own listeners, after resolving.
 #[derive(Debug, Default)]
@@ -45,6 +55,27 @@ impl Connector {
             return Err("it is an address of this server itself".to_owned());
         }
         Ok(())
+    }
+
+    /// Resolves a name or a literal address and connects to the first of its addresses that may be dialled and
+    /// answers. `PermissionDenied` if none of them may.
+    pub async fn connect(&self, host: &str, port: u16) -> io::Result<TcpStream> {
+        let host = host.trim_start_matches('[').trim_end_matches(']');
+        let resolving = timeout(RESOLVE_TIMEOUT, tokio::net::lookup_host((host, port)));
+        let addresses: Vec<SocketAddr> = resolving.await??.collect();
+        let mut last = io::Error::new(io::ErrorKind::NotFound, "the name has no address");
+        for address in addresses {
+            if let Err(why) = self.check(address) {
+                last = io::Error::new(io::ErrorKind::PermissionDenied, why);
+                continue;
+            }
+            match timeout(CONNECT_TIMEOUT, TcpStream::connect(address)).await {
+                Ok(Ok(stream)) => return Ok(stream),
+                Ok(Err(error)) => last = error,
+                Err(_) => last = io::ErrorKind::TimedOut.into(),
+            }
+        }
+        Err(last)
     }
 }
 

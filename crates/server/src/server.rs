@@ -208,7 +208,7 @@ impl Running {
     pub async fn stop(mut self) {
         self.stop.cancel();
         while self.tasks.join_next().await.is_some() {}
-        self.platform.gateway.calls_ended().await;
+        let _ = tokio::time::timeout(DRAIN, self.platform.gateway.calls_ended()).await;
         // What has not ended by now ends with its worker, and says so at the next start.
         self.platform.runs.tasks.close();
         let _ = tokio::time::timeout(DRAIN, self.platform.runs.tasks.wait()).await;

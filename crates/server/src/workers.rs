@@ -2,10 +2,8 @@
 
 use std::{
     io,
-    net::SocketAddr,
     path::PathBuf,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::Duration,
 };
 
 use dispatch_runtime::{
@@ -24,7 +22,6 @@ use crate::connector::Connector;
 
 /// Builds that run at a time.
 const PARALLEL_BUILDS: usize = 2;
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// One per server.
 #[derive(Debug)]
@@ -114,23 +111,6 @@ struct Outbound(Arc<Connector>);
 
 impl Dial for Outbound {
     fn dial<'a>(&'a self, endpoint: &'a Endpoint) -> BoxFuture<'a, io::Result<TcpStream>> {
-        Box::pin(async move {
-            let host = endpoint.host.trim_start_matches('[').trim_end_matches(']');
-            let addresses: Vec<SocketAddr> =
-                tokio::net::lookup_host((host, endpoint.port)).await?.collect();
-            let mut last = io::Error::new(io::ErrorKind::NotFound, "the name has no address");
-            for address in addresses {
-                if let Err(why) = self.0.check(address) {
-                    last = io::Error::new(io::ErrorKind::PermissionDenied, why);
-                    continue;
-                }
-                match tokio::time::timeout(CONNECT_TIMEOUT, TcpStream::connect(address)).await {
-                    Ok(Ok(stream)) => return Ok(stream),
-                    Ok(Err(error)) => last = error,
-                    Err(_) => last = io::ErrorKind::TimedOut.into(),
-                }
-            }
-            Err(last)
-        })
+        Box::pin(self.0.connect(&endpoint.host, endpoint.port))
     }
 }

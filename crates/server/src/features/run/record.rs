@@ -2,6 +2,7 @@
 
 use bytes::Bytes;
 use dispatch_api::run::{Logs, NOT_FINISHED, Run, RunError};
+use dispatch_gateway::context::without_credentials;
 use dispatch_model::Phase;
 use dispatch_store::{RunRecord, RunState};
 use jiff::Timestamp;
@@ -30,7 +31,7 @@ pub(super) fn wanted(
         finished_time: NOT_FINISHED,
         function_id: deployment.id.uuid(),
         function_name: deployment.name.to_string(),
-        http_context: request.http_context.clone().map(redact::http_context),
+        http_context: request.http_context.clone().map(without_credentials),
         input: raw(&request.input),
         logs: None,
         name: request.id,

@@ -1,0 +1,32 @@
+# Two commands are all that a newcomer needs: make demo, make test.
+
+CARGO ?= cargo
+TARGET = $(or $(CARGO_TARGET_DIR),target)
+
+.PHONY: help demo test deps build lint bench
+
+help:
+	@echo "make demo    from nothing to a function with its own database, and new credentials under load"
+	@echo "make test    everything: real PostgreSQL, real sandboxes, brokers that misbehave"
+	@echo "make lint    formatting, clippy, the shape of the code"
+	@echo "make bench   the figures, written to $(TARGET)/bench/figures.json"
+
+# What the machine lacks, installed where that is possible, named with its fix where it is not.
+deps:
+	@scripts/deps
+
+build: deps
+	@scripts/build-release $(TARGET)
+
+demo: build
+	@scripts/python demo/walkthrough.py $(TARGET)/release
+
+test: deps
+	@scripts/test $(TARGET)
+
+lint: deps
+	@scripts/lint
+
+bench: build
+	$(CARGO) build --release --quiet -p dispatch-bench
+	$(TARGET)/release/dispatch-bench --dispatch $(TARGET)/release/dispatch --out $(TARGET)/bench/figures.json
