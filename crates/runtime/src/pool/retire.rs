@@ -59,6 +59,8 @@ impl Inner {
 
 impl Pool {
     async fn retire(self: &Arc<Self>, binding: Uuid, before: u64) {
+        // First, or one of them would take the successor and spoil it.
+        self.refuse_waiting(binding, before);
         if self.wants_successor(binding, before)
             && let Err(error) = self.start_another().await
         {
@@ -85,8 +87,20 @@ impl Pool {
         serving.peek().is_some() && serving.all(|entry| is_older(&entry.given, binding, before))
     }
 
-    /// Ends idle workers with older credentials; busy ones end after their call. Calls that wait
-    /// with older credentials have to come again with new ones.
+    /// Calls that wait with older credentials have to come again with new ones.
+    fn refuse_waiting(&self, binding: Uuid, before: u64) {
+        let mut state = self.lock();
+        let (refused, kept) = std::mem::take(&mut state.waiting)
+            .into_iter()
+            .partition::<Vec<_>, _>(|waiter| is_older(&waiter.bindings, binding, before));
+        state.waiting = kept.into();
+        drop(state);
+        for waiter in refused {
+            let _ = waiter.sender.send(Err(CallError::Superseded { binding }));
+        }
+    }
+
+    /// Ends idle workers with older credentials; busy ones end after their call.
     fn sweep(&self, binding: Uuid, before: u64) {
         let mut state = self.lock();
         let ended = state.take_idle(|entry, _| is_older(&entry.given, binding, before));
@@ -95,14 +109,7 @@ impl Pool {
                 entry.phase = Phase::Ending;
             }
         }
-        let (refused, kept) = std::mem::take(&mut state.waiting)
-            .into_iter()
-            .partition::<Vec<_>, _>(|waiter| is_older(&waiter.bindings, binding, before));
-        state.waiting = kept.into();
         drop(state);
         drop(ended);
-        for waiter in refused {
-            let _ = waiter.sender.send(Err(CallError::Superseded { binding }));
-        }
     }
 }

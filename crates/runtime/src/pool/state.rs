@@ -211,3 +211,101 @@ impl std::fmt::Debug for Entry {
             .finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::frame::Load;
+    use crate::revision::RevisionSpec;
+    use crate::spawn::{Limits, NetworkSpec, RootSpec};
+
+    fn revision() -> Arc<Revision> {
+        Arc::new(Revision::new(RevisionSpec {
+            organization: Uuid::nil(),
+            argv: Vec::new(),
+            environment: Vec::new(),
+            root: RootSpec::default(),
+            load: Load { handler: String::new(), code: String::new(), dependencies: Vec::new() },
+            code_digest: String::new(),
+            base_digest: String::new(),
+            dependency_digests: Vec::new(),
+            bindings: Vec::new(),
+            limits: Limits::default(),
+            network: NetworkSpec::None,
+        }))
+    }
+
+    /// Workers of the present revision in these phases, calls that have waited for so many
+    /// milliseconds, and calls and starts that take 10 ms and 40 ms.
+    fn check(what: &str, phases: &[Phase], waited_ms: &[u64], expect: bool) {
+        let now = Instant::now() + Duration::from_secs(1000);
+        let current = Some(Current { generation: 2, revision: revision() });
+        let mut state = State { current, ..State::default() };
+        state.pace.saw_start(Duration::from_millis(40));
+        state.pace.saw_call(Duration::from_millis(10));
+        // One of an older revision, which never counts.
+        state.entries.push(Entry::new(Uuid::from_u128(99), 1, revision()));
+        for (number, phase) in (0..).zip(phases) {
+            let mut entry = Entry::new(Uuid::from_u128(number), 2, revision());
+            entry.phase = *phase;
+            state.entries.push(entry);
+        }
+        let mut callers = Vec::new();
+        for waited in waited_ms {
+            let (sender, receiver) = oneshot::channel();
+            let since = now - Duration::from_millis(*waited);
+            state.waiting.push_back(Waiter { sender, bindings: Arc::default(), since });
+            callers.push(receiver);
+        }
+        assert_eq!(state.wants_start(now, &Settings::default()), expect, "{what}");
+        drop(callers);
+        assert!(!state.wants_start(now, &Settings::default()), "{what}, but all callers are gone");
+    }
+
+    #[test]
+    fn a_worker_is_started_when_one_is_justified() {
+        use Phase::{Busy, Ending, Starting};
+        check("nobody waits", &[Busy], &[], false);
+        check("nothing is there", &[], &[0], true);
+        check("what is there is on its way out", &[Ending], &[0], true);
+        check("the first start is joined", &[Starting], &[5000, 0, 0], false);
+        check("the queue is shorter than a start", &[Busy], &[0, 0, 0, 0], false);
+        check("the queue is longer than a start", &[Busy], &[0, 0, 0, 0, 0], true);
+        check("two workers share the queue", &[Busy, Busy], &[0; 8], false);
+        check("a call has waited as long as a start takes", &[Busy], &[40], true);
+        check("one start at a time", &[Busy, Starting], &[500; 50], false);
+        check("four workers are the bound", &[Busy; 4], &[5000; 50], false);
+        check("three are not", &[Busy, Busy, Busy, Ending, Ending], &[5000; 50], true);
+    }
+
+    #[test]
+    fn no_worker_is_started_during_a_delay() {
+        let now = Instant::now();
+        let current = Some(Current { generation: 1, revision: revision() });
+        let mut state = State { current, ..State::default() };
+        let (sender, _receiver) = oneshot::channel();
+        state.waiting.push_back(Waiter { sender, bindings: Arc::default(), since: now });
+        let settings = Settings::default();
+        for _ in 0..settings.free_failures {
+            assert!(state.wants_start(now, &settings));
+            state.health.failed("x".to_owned(), now, &settings);
+        }
+        assert!(!state.wants_start(now, &settings));
+        assert!(state.wants_start(now + settings.first_backoff, &settings));
+    }
+
+    #[test]
+    fn a_worker_remembers_the_oldest_credentials_it_was_given() {
+        let version =
+            |binding, version| BindingVersion { binding: Uuid::from_u128(binding), version };
+        let mut entry = Entry::new(Uuid::nil(), 1, revision());
+        for given in [version(1, 3), version(2, 7), version(1, 2), version(1, 4)] {
+            entry.give(&[given]);
+        }
+        assert_eq!(entry.given, [version(1, 2), version(2, 7)]);
+        let older = |binding, before| is_older(&entry.given, Uuid::from_u128(binding), before);
+        assert!(older(1, 3) && !older(1, 2) && older(2, 8) && !older(2, 7) && !older(3, 100));
+    }
+}

@@ -310,6 +310,44 @@ async fn retiring_ends_every_worker_that_was_given_old_credentials_and_no_other(
     stage.finish().await;
 }
 
+#[tokio::test]
+async fn retiring_waits_for_running_calls_and_sends_waiting_ones_back() {
+    let stage = Stage::with(
+        Settings { max_workers: 1, ..settings() },
+        "import os, time\n\
+         def handle(ctx, payload):\n\
+         \x20   while payload and not os.path.exists(payload): time.sleep(0.005)\n\
+         \x20   return os.getpid()\n",
+    );
+    let before = stage.text("null").await;
+    let dir = tempfile::tempdir().unwrap();
+    let gate = dir.path().join("open");
+    let payload = serde_json::to_vec(&gate).unwrap().into();
+    let long = Call { payload, ..carrying(1) };
+    let running = stage.pools.call(FUNCTION, &long);
+    let waiting = async {
+        stage.until_busy(1).await;
+        stage.pools.call(FUNCTION, &carrying(1)).await
+    };
+    let retire = async {
+        until(|| if stage.pools.counts().waiting == 1 { Ok(()) } else { Err(()) }).await;
+        tokio::time::timeout(Duration::from_secs(100), stage.pools.retire(BINDING, 2)).await
+    };
+    let others = async {
+        stage.until_alive(2).await;
+        let call = Call { payload: "null".into(), ..carrying(2) };
+        assert_ne!(text(stage.pools.call(FUNCTION, &call).await), before, "a fresh worker");
+        assert_eq!(stage.alive(), 2, "the old one is at its call");
+        std::fs::write(&gate, "").unwrap();
+    };
+    let (finished, refused, retired, ()) = tokio::join!(running, waiting, retire, others);
+    assert_eq!(text(finished), before);
+    assert!(matches!(refused, Err(CallError::Superseded { .. })), "{refused:?}");
+    retired.unwrap();
+    assert_eq!(stage.alive(), 1);
+    stage.finish().await;
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn retiring_under_load_fails_no_call_and_leaves_no_old_credentials_in_use() {
     // The function keeps the first credentials that it sees, as real code keeps its connection.
