@@ -148,10 +148,15 @@ fn root_cause(error: &dyn Error) -> String {
 
 fn refused_text(body: &ErrorBody) -> String {
     let message = clean::text(&body.message);
-    if body.faults.is_empty() {
+    let first = message.lines().next().unwrap_or_default();
+    let said = match body.faults.as_slice() {
+        [] => true,
+        [only] => first.contains(&clean::line(&only.message)),
+        _ => false,
+    };
+    if said {
         return format!("[Code: {}] {message}\n", body.code);
     }
-    let first = message.lines().next().unwrap_or_default();
     format!("[Code: {}] {first}\n{}", body.code, faults_text(&body.faults))
 }
 
@@ -183,6 +188,10 @@ mod tests {
     fn a_refusal_prints_its_code_and_every_fault_in_a_column() {
         let check = |error: CliError, expect: &str| assert_eq!(error.text(), expect);
         check(refused("secret a not found", &[]), "[Code: 422] secret a not found\n");
+        check(
+            refused("/url has no scheme", &[("/url", "has no scheme")]),
+            "[Code: 422] /url has no scheme\n",
+        );
         check(
             refused(
                 "serviceinstance db: 2 faults\nand more",

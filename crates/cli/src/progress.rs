@@ -100,12 +100,7 @@ impl Progress {
 
     fn draw(&self) {
         if let Some(line) = &self.line {
-            let clock = time::clock(self.started.elapsed());
-            let (doing, says) = self.shown.split_once("  ").unwrap_or((&self.shown, ""));
-            line.set_message(format!(
-                "{}  {doing}  {clock}   {says}  (Ctrl-C stops watching, not the work)",
-                self.name
-            ));
+            line.set_message(message(&self.name, &self.shown, self.started.elapsed()));
             line.tick();
         }
     }
@@ -122,8 +117,33 @@ impl Progress {
     }
 }
 
+/// `azure-pg  provisioning  2:10   osba: "creating firewall rules"  (Ctrl-C stops watching, not the work)`
+fn message(name: &str, shown: &str, elapsed: Duration) -> String {
+    let shown = if shown.is_empty() { "waiting" } else { shown };
+    let (doing, says) = shown.split_once("  ").unwrap_or((shown, ""));
+    let says = if says.is_empty() { String::new() } else { format!("   {says}") };
+    let clock = time::clock(elapsed);
+    format!("{name}  {doing}  {clock}{says}  (Ctrl-C stops watching, not the work)")
+}
+
 impl Drop for Progress {
     fn drop(&mut self) {
         self.clear();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_line_names_the_object_what_is_done_for_how_long_and_who_says_what() {
+        let check = |shown: &str, expect: &str| {
+            let end = "  (Ctrl-C stops watching, not the work)";
+            assert_eq!(message("db", shown, Duration::from_secs(130)), format!("{expect}{end}"));
+        };
+        check("", "db  waiting  2:10");
+        check("binding", "db  binding  2:10");
+        check("provisioning  pg: \"a  b\"", "db  provisioning  2:10   pg: \"a  b\"");
     }
 }

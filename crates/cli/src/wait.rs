@@ -50,9 +50,11 @@ pub async fn until_at_rest<N: Noun>(
 pub async fn until_gone<N: Noun>(session: &Session, name: &str) -> Result<(), CliError> {
     let get = N::OPERATIONS.get.expect("only kinds that can be looked at are waited for");
     let mut progress = Progress::new(name);
+    // An answer that was held until the object was gone still shows it as it was: one more look tells.
+    let mut confirming = false;
     loop {
-        let answer =
-            progress.during(session.call::<N>(get, &[name], &[("wait", SLICE)], NO_BODY)).await;
+        let query: &[(&str, &str)] = if confirming { &[] } else { &[("wait", SLICE)] };
+        let answer = progress.during(session.call::<N>(get, &[name], query, NO_BODY)).await;
         let answer = match answer {
             Err(error) if error.status() == Some(404) => {
                 progress.succeed("gone", "");
@@ -65,9 +67,10 @@ pub async fn until_gone<N: Noun>(session: &Session, name: &str) -> Result<(), Cl
             state.advice = None;
             return Err(progress.fail(&state));
         }
-        if answer.settled {
+        if confirming {
             return Err(cannot_hold::<N>());
         }
+        confirming = answer.settled;
         progress.show(&state);
     }
 }

@@ -55,6 +55,11 @@ fn a_server_that_cannot_be_asked_is_named() {
 }
 
 #[test]
+fn output_that_nobody_reads_is_no_error() {
+    Case::new("arguments/unread").answer(200, "[]").unread("get secret").unread("get").check();
+}
+
+#[test]
 fn environment_and_flags_choose_the_login() {
     Case::new("arguments/login_of_a_call")
         .answer(200, "[]")

@@ -58,6 +58,15 @@ fn waiting_shows_the_brokers_words_once_each() {
 }
 
 #[test]
+fn ctrl_c_stops_watching() {
+    Case::new("instances/interrupted")
+        .answer(201, &instance("INITIALIZED", "null", "", ""))
+        .hold()
+        .interrupt("create serviceinstance azure-pg postgresql --wait", "?wait")
+        .check();
+}
+
+#[test]
 fn an_error_ends_the_wait_with_the_brokers_words_and_what_to_do() {
     Case::new("instances/wait_fails")
         .answer(201, &instance("INITIALIZED", "null", "", ""))
@@ -130,6 +139,14 @@ fn deleting_waits_until_it_is_gone_and_warns_when_it_was_used() {
         .run("delete serviceinstance azure-pg --wait")
         .answer(200, &instance("DELETING", "null", "", ""))
         .answer(200, &failed)
+        .run("delete serviceinstance azure-pg --wait")
+        .answer(200, &instance("DELETING", "null", "", ""))
+        .answer(200, &instance("DELETING", "null", "", ""))
+        .answer(404, gone)
+        .run("delete serviceinstance azure-pg --wait")
+        .answer(200, &instance("DELETING", "null", "", ""))
+        .answer(200, &instance("DELETING", "null", "", ""))
+        .answer(200, &instance("DELETING", "null", "", ""))
         .run("delete serviceinstance azure-pg --wait")
         .check();
 }

@@ -11,6 +11,7 @@ mod documents;
 mod functions;
 mod images;
 mod instances;
+mod real_server;
 mod secrets;
 mod support;
 

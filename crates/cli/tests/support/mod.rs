@@ -1,18 +1,24 @@
-//! One transcript: a scripted server, a home of its own, commands, and the golden file they are compared with.
+//! One transcript: a server, a home of its own, commands, and the golden file they are compared with.
 
 pub mod golden;
+pub mod real;
 pub mod redact;
-pub mod server;
+pub mod scripted;
 
 use std::{
     fs,
     path::Path,
-    process::{Command, Stdio},
+    process::{Command, Output, Stdio},
+    thread,
 };
 
 use golden::Golden;
 use redact::Redactor;
-use server::Server;
+
+enum Server {
+    Scripted(scripted::Server),
+    Real(real::Server),
+}
 
 /// A case: answers are queued, commands are run, the file is compared at the end.
 pub struct Case {
@@ -27,29 +33,50 @@ impl Case {
     /// `name` is the file `tests/cases/<name>.txt`.
     pub fn new(name: &'static str) -> Self {
         let home = tempfile::tempdir().unwrap();
-        let server = Server::start();
+        let server = scripted::Server::start();
         let config = format!(
             r#"{{"current": "local", "contexts": {{"local": {{"host": "127.0.0.1", "port": {}, "scheme": "http", "organization": "testorg", "cookie": "cookie"}}}}}}"#,
             server.port
         );
         fs::create_dir(home.path().join(".dispatch")).unwrap();
         fs::write(home.path().join(".dispatch/config.json"), config).unwrap();
+        let port = server.port;
+        Self::with(name, home, Server::Scripted(server), port)
+    }
+
+    /// The same against a server of our own, on loopback, in a directory of its own.
+    pub fn real(name: &'static str) -> Self {
+        let home = tempfile::tempdir().unwrap();
+        let server = real::Server::start(home.path());
+        let port = server.port;
+        let mut case = Self::with(name, home, Server::Real(server), port);
+        case.redactor.of_a_real_server();
+        case
+    }
+
+    fn with(name: &'static str, home: tempfile::TempDir, server: Server, port: u16) -> Self {
         let mut redactor = Redactor::default();
-        redactor.constant(&format!("127.0.0.1:{}", server.port), "<server>");
-        redactor.constant(&server.port.to_string(), "<port>");
+        redactor.constant(&format!("127.0.0.1:{port}"), "<server>");
+        redactor.constant(&port.to_string(), "<port>");
         redactor.constant(&home.path().display().to_string(), "<home>");
         Self { name, server, home, redactor, text: String::new() }
     }
 
+    /// The next request is never answered.
+    pub fn hold(mut self) -> Self {
+        self.scripted().hold();
+        self
+    }
+
     /// The next answer of the server, whatever it is asked.
     pub fn answer(mut self, status: u16, body: &str) -> Self {
-        self.server.answer(status, &[], body);
+        self.scripted().answer(status, &[], body);
         self
     }
 
     /// The next answer, which says that the object has not settled yet.
     pub fn unsettled(mut self, status: u16, body: &str) -> Self {
-        self.server.answer(status, &[("Dispatch-Settled", "false")], body);
+        self.scripted().answer(status, &[("Dispatch-Settled", "false")], body);
         self
     }
 
@@ -67,28 +94,71 @@ impl Case {
     }
 
     pub fn run_with(mut self, arguments: &str, environment: &[(&str, &str)]) -> Self {
-        let words = words(arguments);
-        let output = Command::new(env!("CARGO_BIN_EXE_dispatch"))
-            .args(&words)
+        let output = self.command(arguments, environment).output().unwrap();
+        self.note(arguments, environment, &output);
+        self
+    }
+
+    /// Runs it until the server has seen a request with this part, then sends SIGINT as Ctrl-C does.
+    pub fn interrupt(mut self, arguments: &str, part: &str) -> Self {
+        let mut command = self.command(arguments, &[]);
+        let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        while !self.scripted().has_seen(part) {
+            thread::yield_now();
+        }
+        let pid = i32::try_from(child.id()).unwrap();
+        let pid = rustix::process::Pid::from_raw(pid).unwrap();
+        rustix::process::kill_process(pid, rustix::process::Signal::INT).unwrap();
+        let output = child.wait_with_output().unwrap();
+        self.note(arguments, &[], &output);
+        self
+    }
+
+    /// Runs it with a stdout that nobody reads.
+    pub fn unread(mut self, arguments: &str) -> Self {
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        let mut command = self.command(arguments, &[]);
+        let child = command.stdout(writer).stderr(Stdio::piped()).spawn().unwrap();
+        drop(command);
+        let output = child.wait_with_output().unwrap();
+        self.note(arguments, &[], &output);
+        self
+    }
+
+    fn command(&self, arguments: &str, environment: &[(&str, &str)]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_dispatch"));
+        command
+            .args(words(arguments))
             .current_dir(self.home.path())
             .env_clear()
             .env("HOME", self.home.path())
             .env("TZ", "UTC")
             .envs(environment.iter().copied())
-            .stdin(Stdio::null())
-            .output()
-            .unwrap();
+            .stdin(Stdio::null());
+        command
+    }
+
+    fn note(&mut self, arguments: &str, environment: &[(&str, &str)], output: &Output) {
         let variables: String =
             environment.iter().map(|(name, value)| format!("{name}={value} ")).collect();
         self.text.push_str(&format!("$ {variables}dispatch {arguments}\n"));
-        for request in self.server.seen() {
-            self.text.push_str(&format!("→ {request}\n"));
+        if let Server::Scripted(server) = &mut self.server {
+            for request in server.seen() {
+                self.text.push_str(&format!("→ {request}\n"));
+            }
         }
         self.text.push_str(&format!("exit {}\n", output.status.code().unwrap_or(-1)));
         self.section("stdout", &output.stdout);
         self.section("stderr", &output.stderr);
         self.text.push('\n');
-        self
+    }
+
+    fn scripted(&mut self) -> &mut scripted::Server {
+        match &mut self.server {
+            Server::Scripted(server) => server,
+            Server::Real(_) => panic!("{}: the real server has no script", self.name),
+        }
     }
 
     /// Notes a file as it is now.
@@ -105,8 +175,14 @@ impl Case {
 
     /// Compares, and makes sure that every answer was asked for.
     pub fn check(self) {
-        assert_eq!(self.server.left(), 0, "{}: answers that nobody asked for", self.name);
-        Golden::new(self.name).check(&self.redactor.redact(&self.text));
+        let text = self.redactor.redact(&self.text);
+        match self.server {
+            Server::Scripted(server) => {
+                assert_eq!(server.left(), 0, "{}: answers that nobody asked for", self.name);
+            }
+            Server::Real(server) => server.finish(),
+        }
+        Golden::new(self.name).check(&text);
     }
 
     fn section(&mut self, title: &str, content: &[u8]) {

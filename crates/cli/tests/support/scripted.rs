@@ -15,7 +15,8 @@ pub struct Server {
 
 #[derive(Default)]
 struct State {
-    answers: VecDeque<String>,
+    /// `None` holds the request until the client goes away.
+    answers: VecDeque<Option<String>>,
     seen: Vec<String>,
     ended: bool,
 }
@@ -45,7 +46,16 @@ impl Server {
             "HTTP/1.1 {status} X\r\nContent-Type: application/json\r\nContent-Length: {}\r\n{headers}\r\n{body}",
             body.len()
         );
-        self.state.lock().unwrap().answers.push_back(answer);
+        self.state.lock().unwrap().answers.push_back(Some(answer));
+    }
+
+    /// The next request is never answered.
+    pub fn hold(&mut self) {
+        self.state.lock().unwrap().answers.push_back(None);
+    }
+
+    pub fn has_seen(&self, part: &str) -> bool {
+        self.state.lock().unwrap().seen.iter().any(|request| request.contains(part))
     }
 
     /// What was asked since the last time, one line each.
@@ -76,8 +86,9 @@ fn serve(stream: TcpStream, state: &Mutex<State>) {
             state.seen.push(request);
             state.answers.pop_front()
         };
-        let unexpected = "HTTP/1.1 599 X\r\nContent-Length: 0\r\n\r\n".to_owned();
-        if writer.write_all(answer.unwrap_or(unexpected).as_bytes()).is_err() {
+        let unexpected = Some("HTTP/1.1 599 X\r\nContent-Length: 0\r\n\r\n".to_owned());
+        let Some(answer) = answer.unwrap_or(unexpected) else { continue };
+        if writer.write_all(answer.as_bytes()).is_err() {
             return;
         }
     }
