@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use dispatch_api::Operation;
+use dispatch_api::{Method, Operation, routes};
 use dispatch_model::ErrorCode;
 use jiff::SignedDuration;
 use tokio::sync::broadcast::error::RecvError;
@@ -52,6 +52,10 @@ pub(super) async fn settle(
     let mut over = platform.clock.sleep_until(until);
     loop {
         let (body, on) = match features::settling(platform, &call.scope, awaited).await? {
+            // Whoever only looks is told so; whoever deleted it has got what was asked for.
+            Settling::Settled(None) if routes::of(call.operation).method == Method::Get => {
+                return Err(ApiError::not_found(awaited.kind, call.path_parameter()));
+            }
             Settling::Settled(None) => return Ok((answer, true)),
             Settling::Settled(Some(body)) => {
                 return Ok((Answer { body: Some(body), ..answer }, true));

@@ -29,11 +29,20 @@ pub async fn update(call: &Call) -> Result<Answer, ApiError> {
     let id = secret.meta.id;
     let batch = call
         .batch(Kind::Secret, name.as_str(), id.uuid())
-        .update_spec(&secret, &[], &[])
+        .update_spec(&secret, &owner(&secret.spec.owner), &[])
         .put_secret_values(call.organization, id, secret.spec.version, &values)
         .unseal_delete(before);
     call.platform.store.commit(batch).await?;
     Answer::json(&shape::to_wire(call, &secret).await?)
+}
+
+/// What the secret goes with.
+fn owner(owner: &Owner) -> Vec<uuid::Uuid> {
+    match owner {
+        Owner::User => Vec::new(),
+        Owner::Broker(broker) => vec![broker.uuid()],
+        Owner::Binding(binding) => vec![binding.uuid()],
+    }
 }
 
 /// Decision 26: credentials belong to their binding.
