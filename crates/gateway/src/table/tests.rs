@@ -1,3 +1,5 @@
+//! Who is served where: the rules of the route table, row by row.
+
 use std::sync::Arc;
 
 use http::Method;

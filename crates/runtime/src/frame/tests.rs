@@ -1,3 +1,5 @@
+//! Frames against tables, and against garbage.
+
 use super::*;
 use bytes::{BufMut, BytesMut};
 use uuid::Uuid;

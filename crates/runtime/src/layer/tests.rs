@@ -1,3 +1,5 @@
+//! Archives, trees and layers: what is kept, and what is refused.
+
 use std::io::Write;
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::symlink;
