@@ -23,6 +23,9 @@ pub struct Spec {
     /// Set for a binding: then only that is removed.
     pub binding: Option<Uuid>,
     pub cause: String,
+    /// No answer came: the broker may still be at work on it, and make it after it was asked to remove it.
+    #[serde(default)]
+    pub unanswered: bool,
     /// Objects that may be waiting for this to end.
     pub waiting: Vec<Uuid>,
 }

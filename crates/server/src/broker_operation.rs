@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use dispatch_engine::Backoff;
 use dispatch_model::broker_operation::{
-    Accepted, InFlight, LastOperation, OperationState, Retry, Verb,
+    Accepted, Failure, InFlight, LastOperation, OperationState, Retry, Verb,
 };
-use dispatch_osb::client::{Outcome, Polled};
+use dispatch_osb::client::{Doubt, Outcome, Polled};
 use jiff::Timestamp;
 
 use crate::time;
@@ -17,6 +17,8 @@ pub const CREATE_GIVES_UP: Duration = Duration::from_secs(24 * 3_600);
 const OPERATION_MAX: Duration = Duration::from_secs(24 * 3_600);
 /// A longer Retry-After is not believed.
 const RETRY_AFTER_MAX: Duration = Duration::from_secs(600);
+/// For so long a broker may still be at work on a request whose answer we never saw: our time-out once more.
+pub const LATE_WORK: Duration = Duration::from_secs(60);
 /// 404s in a row while polling a removal, after which the removal is sent again (table A0.5).
 const NOT_FOUND_MAX: u32 = 3;
 
@@ -28,8 +30,137 @@ pub struct Circumstances {
     pub random: u64,
     /// The plan's `maximum_polling_duration` in seconds (OSB-045).
     pub polling_seconds_max: Option<u64>,
-    /// The request may have reached the broker before this try, so that a conflict can be our own doing.
+    /// An earlier try may have reached the broker, and nobody saw its answer. A conflict can be our own doing then,
+    /// and a refusal does not mean that nothing is there.
     pub maybe_sent: bool,
+    /// The object's generation when the broker was asked.
+    pub generation: u64,
+    /// Until then "it does not exist" is not the end: the broker may still be at work on a request that was lost.
+    pub late_until: Option<Timestamp>,
+}
+
+/// An attempt that is given up and may have left something at the broker.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Abandoned {
+    pub cause: String,
+    /// Nobody saw an answer, so that the broker may still be at work on it.
+    pub unanswered: bool,
+}
+
+impl Abandoned {
+    /// Given up although the broker has answered.
+    pub const fn answered(cause: String) -> Self {
+        Self { cause, unanswered: false }
+    }
+
+    pub const fn unanswered(cause: String) -> Self {
+        Self { cause, unanswered: true }
+    }
+
+    /// What stands in front of a broker answers for it when it takes too long.
+    pub fn of(doubt: Doubt) -> Self {
+        let unanswered = matches!(doubt.status, None | Some(502..=504));
+        Self { cause: doubt.description, unanswered }
+    }
+}
+
+/// The broker did nothing, and said so; or it was not reached.
+pub const fn is_without_effect<A>(outcome: &Outcome<A>) -> bool {
+    matches!(outcome, Outcome::Busy { .. } | Outcome::Unauthorized(_) | Outcome::NotSent(_))
+}
+
+/// The parts that the statuses of instances and bindings have in common.
+#[derive(Debug)]
+pub struct Operation<'a> {
+    pub in_flight: &'a mut Option<InFlight>,
+    pub retry: &'a mut Retry,
+    pub wished: &'a mut Option<Timestamp>,
+    pub failure: &'a mut Option<Failure>,
+    pub last: &'a mut Option<LastOperation>,
+}
+
+impl Operation<'_> {
+    /// The broker works on it.
+    pub fn under_way(
+        &mut self,
+        flight: &InFlight,
+        accepted: Accepted,
+        description: Option<String>,
+        at: Circumstances,
+    ) {
+        // A broker that says nothing this time has not taken back what it said before.
+        let before = self.last.as_ref().filter(|last| last.verb == flight.verb);
+        let words = description.or_else(|| before.map(|last| last.description.clone()));
+        self.say(flight, OperationState::InProgress, words.unwrap_or_default(), at);
+        if !flight.verb.is_removal() {
+            *self.retry = Retry::default();
+        } // a removal that fails again and again is repeated ever more slowly
+        *self.in_flight = Some(InFlight { accepted: Some(accepted), ..flight.clone() });
+    }
+
+    /// The broker works on it, and we could not ask how far it is.
+    pub fn unasked(
+        &mut self,
+        flight: &InFlight,
+        before: &Accepted,
+        words: String,
+        at: Circumstances,
+    ) {
+        *self.retry = failed_try(self.retry, flight.verb, words, None, at);
+        let poll_at = self.retry.not_before.unwrap_or(at.now);
+        let accepted = Some(Accepted { poll_at, ..before.clone() });
+        *self.in_flight = Some(InFlight { accepted, ..flight.clone() });
+    }
+
+    /// The same request again, later.
+    pub fn again(
+        &mut self,
+        flight: &InFlight,
+        words: String,
+        retry_after: Option<Duration>,
+        at: Circumstances,
+    ) {
+        *self.retry = failed_try(self.retry, flight.verb, words, retry_after, at);
+        let generation = at.generation;
+        *self.in_flight = Some(InFlight { accepted: None, generation, ..flight.clone() });
+    }
+
+    /// Another attempt, later.
+    pub fn anew(&mut self, flight: &InFlight, words: String, at: Circumstances) {
+        *self.retry = failed_try(self.retry, flight.verb, words, None, at);
+        *self.in_flight = None;
+    }
+
+    pub fn succeeded(&mut self, flight: &InFlight, words: String, at: Circumstances) {
+        self.say(flight, OperationState::Succeeded, words, at);
+        self.end(None);
+    }
+
+    /// The end, until somebody changes or repeats the wish.
+    pub fn failed(&mut self, flight: &InFlight, words: String, at: Circumstances) {
+        self.say(flight, OperationState::Failed, words.clone(), at);
+        self.end(Some(Failure { generation: flight.generation, message: words }));
+    }
+
+    /// Creating has been tried for long enough.
+    pub fn is_over(&self, now: Timestamp) -> bool {
+        self.wished.is_some_and(|begun| time::since(begun, now) >= CREATE_GIVES_UP)
+    }
+
+    fn end(&mut self, failure: Option<Failure>) {
+        *self.in_flight = None;
+        *self.retry = Retry::default();
+        *self.wished = None;
+        *self.failure = failure;
+    }
+
+    /// `lastOperation`, keeping its time while the state stays the same.
+    fn say(&mut self, flight: &InFlight, state: OperationState, words: String, at: Circumstances) {
+        let verb = if flight.verb == Verb::Fetch { Verb::Bind } else { flight.verb };
+        let before = self.last.as_ref().filter(|last| last.verb == verb && last.state == state);
+        let since = before.map_or(at.now, |last| last.since);
+        *self.last = Some(LastOperation { verb, state, description: words, since });
+    }
 }
 
 /// An operation that the broker has just accepted.
@@ -71,20 +202,6 @@ pub fn failed_try(
     Retry { tries, not_before: Some(time::after(at.now, wait)), last_error: Some(words) }
 }
 
-/// `lastOperation`, keeping its time while the state stays the same.
-pub fn last_operation(
-    before: Option<&LastOperation>,
-    verb: Verb,
-    state: OperationState,
-    description: String,
-    now: Timestamp,
-) -> LastOperation {
-    let since = before
-        .filter(|last| last.verb == verb && last.state == state)
-        .map_or(now, |last| last.since);
-    LastOperation { verb, state, description, since }
-}
-
 /// What an answer to a request that takes something away, or to a poll of one, comes to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Removal {
@@ -102,6 +219,10 @@ pub enum Removal {
 pub fn removal(outcome: Outcome<()>, at: Circumstances) -> Removal {
     let again = |words, retry_after| Removal::Again { words, retry_after };
     match outcome {
+        Outcome::Gone if at.late_until.is_some_and(|until| at.now < until) => {
+            let left = at.late_until.map(|until| time::since(at.now, until));
+            again("the broker does not know it, and may still be making it".to_owned(), left)
+        }
         Outcome::Done(()) | Outcome::Gone => Removal::Gone,
         Outcome::Accepted { operation, retry_after, .. } => {
             Removal::UnderWay { accepted: accepted(operation, retry_after, at), description: None }
@@ -196,6 +317,8 @@ mod tests {
             random: 0,
             polling_seconds_max: Some(1_000),
             maybe_sent: false,
+            generation: 1,
+            late_until: None,
         }
     }
 

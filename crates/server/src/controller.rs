@@ -1,11 +1,15 @@
 //! What every controller of the control plane does the same way: load, tell the engine when to come again, and say so
 //! on the object when something of ours goes wrong.
 
-use std::sync::Weak;
+use std::{
+    collections::BTreeMap,
+    sync::{Mutex, MutexGuard, PoisonError, Weak},
+};
 
 use dispatch_engine::{Key, Next};
 use dispatch_model::{Id, Noun, Object, service_broker::ServiceBroker};
-use dispatch_store::{Batch, CommitError, ReadError, Stored};
+use dispatch_store::{Batch, CommitError, ReadError, Receipt, Stored};
+use uuid::Uuid;
 
 use crate::platform::Platform;
 
@@ -42,6 +46,71 @@ pub async fn load<K: Noun>(platform: &Platform, id: Id<K>) -> Result<Option<Obje
     }
 }
 
+/// Writes what a controller has decided or learnt. `point` names the write in crash tests.
+pub async fn commit(
+    platform: &Platform,
+    point: &'static str,
+    batch: Batch,
+) -> Result<Receipt, CommitError> {
+    match platform.faults.refuse(point) {
+        Some(error) => Err(error),
+        None => platform.faults.around(point, platform.store.commit(batch)).await,
+    }
+}
+
+/// What this process knows of operations in flight beyond what is stored. After a crash nothing is known, and an
+/// operation may have been sent or not.
+#[derive(Debug)]
+pub struct Flights<A>(Mutex<BTreeMap<Uuid, Known<A>>>);
+
+#[derive(Debug)]
+enum Known<A> {
+    /// Begun and not sent, or sent and certainly without effect.
+    Unsent,
+    /// Answered, and the store could not take the answer yet.
+    Answered { answer: A, maybe_sent: bool },
+}
+
+impl<A> Default for Flights<A> {
+    fn default() -> Self {
+        Self(Mutex::default())
+    }
+}
+
+impl<A> Flights<A> {
+    /// Nothing of this operation has had an effect.
+    pub fn unsent(&self, operation: Uuid) {
+        self.known().insert(operation, Known::Unsent);
+    }
+
+    pub fn is_unsent(&self, operation: Uuid) -> bool {
+        matches!(self.known().get(&operation), Some(Known::Unsent))
+    }
+
+    /// An answer that is to be saved later. It may not come a second time (OSB-123, OSB-157).
+    pub fn keep(&self, operation: Uuid, answer: A, maybe_sent: bool) {
+        self.known().insert(operation, Known::Answered { answer, maybe_sent });
+    }
+
+    /// Before sending: an answer that is there already, and whether an earlier try may have reached the broker.
+    pub fn take(&self, operation: Uuid) -> (Option<A>, bool) {
+        match self.known().remove(&operation) {
+            None => (None, true),
+            Some(Known::Unsent) => (None, false),
+            Some(Known::Answered { answer, maybe_sent }) => (Some(answer), maybe_sent),
+        }
+    }
+
+    /// The operation is over, or replaced by another.
+    pub fn forget(&self, operation: Uuid) {
+        self.known().remove(&operation);
+    }
+
+    fn known(&self) -> MutexGuard<'_, BTreeMap<Uuid, Known<A>>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
 /// What the engine is told.
 pub fn next(controller: &'static str, key: Key, outcome: Result<Next, Trouble>) -> Next {
     match outcome {
@@ -71,15 +140,15 @@ pub async fn panicked<K: Noun>(
     }
 }
 
-/// The longest that the plan lets an operation take (OSB-045), if the catalogue still has the plan.
+/// The longest that the plan lets an operation take (OSB-045), if the catalogue still has the plan. An answer of the
+/// broker is worth more than this, so that a catalogue that cannot be read is none.
 pub async fn polling_seconds_max(
     platform: &Platform,
     broker: Id<ServiceBroker>,
     service: &str,
     plan: &str,
-) -> Result<Option<u64>, ReadError> {
-    let Some(broker) = load(platform, broker).await? else { return Ok(None) };
-    let catalog = platform.brokers.catalog(platform, &broker).await?;
-    let plan = catalog.as_ref().and_then(|catalog| catalog.service(service)?.plan(plan));
-    Ok(plan.and_then(|plan| plan.maximum_polling_duration))
+) -> Option<u64> {
+    let broker = load(platform, broker).await.ok()??;
+    let catalog = platform.brokers.catalog(platform, &broker).await.ok()??;
+    catalog.service(service)?.plan(plan)?.maximum_polling_duration
 }

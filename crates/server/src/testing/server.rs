@@ -160,21 +160,32 @@ impl TestServer {
         true
     }
 
+    /// Lets time pass, second by second, until a held answer has come.
+    pub async fn passing<T>(&self, held: impl Future<Output = T>) -> T {
+        let mut held = std::pin::pin!(held);
+        loop {
+            match tokio::time::timeout(Duration::from_millis(5), &mut held).await {
+                Ok(answer) => return answer,
+                Err(_) => self.world.clock.advance(Duration::from_secs(1)),
+            }
+        }
+    }
+
     /// GETs until `done` says so, moving the clock whenever nothing is left to do before a later time.
     pub async fn until<T>(&self, path: &str, done: impl Fn(&Answer) -> Option<T>) -> T {
-        let mut last = None;
+        let mut last = String::new();
         for _ in 0..MOVES_MAX {
             self.quiet().await;
             let answer = self.get(path).await;
             if let Some(found) = done(&answer) {
                 return found;
             }
-            last = Some(answer);
+            last = format!("{} {}", answer.status, answer.text);
             if !self.move_on() {
                 break;
             }
         }
-        panic!("never came; last answer of {path}: {last:#?}");
+        panic!("never came; last answer of {path}: {last}");
     }
 
     /// The object once it is READY or ERROR and nothing is to be done at this time; `null` once it is gone.

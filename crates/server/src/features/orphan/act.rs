@@ -7,17 +7,20 @@ use async_trait::async_trait;
 use dispatch_engine::{Key, Next, Reconciler};
 use dispatch_model::{
     Id, Kind, Object,
-    broker_operation::{InFlight, Retry, Verb},
+    broker_operation::{Accepted, InFlight, Retry, Verb},
     orphan::{Orphan, Status},
     service_broker::ServiceBroker,
 };
-use dispatch_osb::client::{BindingTarget, CallContext, Client, InstanceTarget};
-use dispatch_store::{Batch, CommitError};
+use dispatch_osb::client::{BindingTarget, CallContext, Client, InstanceTarget, Outcome, Polled};
+use dispatch_store::{Batch, CommitError, Stored};
 
 use crate::{
-    broker_operation::{Circumstances, Removal, due, failed_try, removal, removal_polled},
+    broker_operation::{
+        Circumstances, LATE_WORK, Removal, due, failed_try, removal, removal_polled,
+    },
     controller::{self, Trouble},
     platform::Platform,
+    time,
 };
 
 /// The controller of orphans.
@@ -61,12 +64,17 @@ async fn step(platform: &Platform, id: Id<Orphan>) -> Result<Next, Trouble> {
     if let Some(at) = at.filter(|at| *at > now) {
         return Ok(Next::At(at));
     }
-    let Some(broker) = controller::load::<ServiceBroker>(platform, orphan.spec.broker).await?
-    else {
-        tracing::warn!(orphan = %id, "its broker is gone, so nothing can be removed there");
-        return forget(platform, &orphan).await;
+    let (store, broker) = (&platform.store, orphan.spec.broker);
+    let removal = match store.get_by_id::<ServiceBroker>(&platform.system, broker).await? {
+        Some(Stored::Readable(broker)) => remove(platform, &broker, &orphan).await,
+        Some(Stored::Unreadable { why, .. }) => {
+            Removal::Again { words: format!("its service broker: {why}"), retry_after: None }
+        }
+        None => {
+            tracing::warn!(orphan = %id, "its broker is gone, so nothing can be removed there");
+            return forget(platform, &orphan).await;
+        }
     };
-    let removal = remove(platform, &broker, &orphan).await?;
     save(platform, orphan, removal).await
 }
 
@@ -75,21 +83,14 @@ async fn remove(
     platform: &Platform,
     broker: &Object<ServiceBroker>,
     orphan: &Object<Orphan>,
-) -> Result<Removal, Trouble> {
+) -> Removal {
     let client = match platform.brokers.client(platform, broker).await {
         Ok(client) => client,
-        Err(error) => {
-            return Ok(Removal::Again { words: error.to_string(), retry_after: None });
-        }
-    };
-    let at = Circumstances {
-        now: platform.clock.now(),
-        random: platform.entropy.number(),
-        polling_seconds_max: None,
-        maybe_sent: true,
+        Err(error) => return Removal::Again { words: error.to_string(), retry_after: None },
     };
     let context = CallContext::of_platform(platform.entropy.uuid());
-    Ok(match orphan.spec.binding {
+    let call = Call { platform, client: &client, orphan, context: &context };
+    match orphan.spec.binding {
         Some(binding) => {
             let target = BindingTarget {
                 instance_id: orphan.spec.instance.to_string(),
@@ -97,7 +98,7 @@ async fn remove(
                 service_id: orphan.spec.service.clone(),
                 plan_id: orphan.spec.plan.clone(),
             };
-            remove_binding(&client, orphan, &target, &context, at).await
+            remove_binding(&call, &target).await
         }
         None => {
             let target = InstanceTarget {
@@ -105,40 +106,68 @@ async fn remove(
                 service_id: orphan.spec.service.clone(),
                 plan_id: orphan.spec.plan.clone(),
             };
-            remove_instance(&client, orphan, &target, &context, at).await
+            remove_instance(&call, &target).await
         }
-    })
-}
-
-async fn remove_instance(
-    client: &Client,
-    orphan: &Object<Orphan>,
-    target: &InstanceTarget,
-    context: &CallContext,
-    at: Circumstances,
-) -> Removal {
-    match orphan.status.in_flight.as_ref().and_then(|flight| flight.accepted.as_ref()) {
-        Some(before) => {
-            let operation = before.operation.as_deref();
-            removal_polled(client.poll_instance(target, operation, context).await, before, at)
-        }
-        None => removal(client.deprovision(target, context).await, at),
     }
 }
 
-async fn remove_binding(
-    client: &Client,
-    orphan: &Object<Orphan>,
-    target: &BindingTarget,
-    context: &CallContext,
-    at: Circumstances,
-) -> Removal {
-    match orphan.status.in_flight.as_ref().and_then(|flight| flight.accepted.as_ref()) {
+/// One request about an orphan.
+#[derive(Clone, Copy)]
+struct Call<'a> {
+    platform: &'a Platform,
+    client: &'a Client,
+    orphan: &'a Object<Orphan>,
+    context: &'a CallContext,
+}
+
+impl<'a> Call<'a> {
+    /// The operation that is to be asked about, if the broker works on it.
+    fn accepted(&self) -> Option<&'a Accepted> {
+        self.orphan.status.in_flight.as_ref().and_then(|flight| flight.accepted.as_ref())
+    }
+
+    async fn polled(&self, before: &Accepted, poll: impl Future<Output = Polled>) -> Removal {
+        let polled = self.platform.faults.around("orphan/poll", poll).await;
+        removal_polled(polled, before, circumstances(self.platform, self.orphan))
+    }
+
+    async fn removed(&self, call: impl Future<Output = Outcome<()>>) -> Removal {
+        let outcome = self.platform.faults.around("orphan/remove", call).await;
+        removal(outcome, circumstances(self.platform, self.orphan))
+    }
+}
+
+async fn remove_instance(call: &Call<'_>, target: &InstanceTarget) -> Removal {
+    let (client, context) = (call.client, call.context);
+    match call.accepted() {
+        None => call.removed(client.deprovision(target, context)).await,
         Some(before) => {
             let operation = before.operation.as_deref();
-            removal_polled(client.poll_binding(target, operation, context).await, before, at)
+            call.polled(before, client.poll_instance(target, operation, context)).await
         }
-        None => removal(client.unbind(target, context).await, at),
+    }
+}
+
+async fn remove_binding(call: &Call<'_>, target: &BindingTarget) -> Removal {
+    let (client, context) = (call.client, call.context);
+    match call.accepted() {
+        None => call.removed(client.unbind(target, context)).await,
+        Some(before) => {
+            let operation = before.operation.as_deref();
+            call.polled(before, client.poll_binding(target, operation, context)).await
+        }
+    }
+}
+
+fn circumstances(platform: &Platform, orphan: &Object<Orphan>) -> Circumstances {
+    let late = orphan.spec.unanswered.then(|| time::after(orphan.meta.created, LATE_WORK));
+    Circumstances {
+        now: platform.clock.now(),
+        random: platform.entropy.number(),
+        polling_seconds_max: None,
+        maybe_sent: true,
+        generation: orphan.meta.generation,
+        late_until: late,
     }
 }
 
@@ -147,12 +176,7 @@ async fn save(
     orphan: Object<Orphan>,
     removal: Removal,
 ) -> Result<Next, Trouble> {
-    let at = Circumstances {
-        now: platform.clock.now(),
-        random: platform.entropy.number(),
-        polling_seconds_max: None,
-        maybe_sent: true,
-    };
+    let at = circumstances(platform, &orphan);
     let verb = if orphan.spec.binding.is_some() { Verb::Unbind } else { Verb::Deprovision };
     let before = &orphan.status;
     let status = match removal {
@@ -184,13 +208,14 @@ async fn save(
     };
     let orphan = Object { status, ..orphan };
     let batch = Batch::system("orphan").update_status(&orphan);
-    platform.store.commit(batch).await?;
+    controller::commit(platform, "orphan/answer", batch).await?;
     Ok(Next::Again)
 }
 
 /// Nothing is left at the broker. Whoever waits for that is woken.
 async fn forget(platform: &Platform, orphan: &Object<Orphan>) -> Result<Next, Trouble> {
-    match platform.store.commit(Batch::system("orphan removed").delete(orphan)).await {
+    let batch = Batch::system("orphan removed").delete(orphan);
+    match controller::commit(platform, "orphan/forget", batch).await {
         Ok(_) | Err(CommitError::Gone { .. }) => {}
         Err(error) => return Err(error.into()),
     }

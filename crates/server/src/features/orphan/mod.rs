@@ -6,3 +6,22 @@ mod list;
 
 pub use act::Controller;
 pub use list::list;
+
+use dispatch_model::{
+    Id, Object,
+    object::Meta,
+    organization::Organization,
+    orphan::{Orphan, Spec, Status},
+};
+
+use crate::platform::Platform;
+
+/// To be written in the batch that gives the attempt up, with references to its broker and to whom it keeps waiting.
+/// Wake its controller then.
+pub fn object(platform: &Platform, organization: Id<Organization>, spec: Spec) -> Object<Orphan> {
+    let id: Id<Orphan> = Id::from_uuid(platform.entropy.uuid());
+    let name = id.to_string().parse().expect("a UUID's text is a name");
+    let now = platform.clock.now();
+    let meta = Meta::new(id, organization, name, now, Default::default());
+    Object { meta, spec, status: Status::default() }
+}

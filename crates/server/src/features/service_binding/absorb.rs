@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use dispatch_model::{
-    broker_operation::{Accepted, Failure, InFlight, LastOperation, OperationState, Retry, Verb},
+    broker_operation::{InFlight, Verb},
     service_binding::{Predecessor, Status},
 };
 use dispatch_osb::{
@@ -11,12 +11,9 @@ use dispatch_osb::{
     types::BindingDocument,
 };
 
-use crate::{
-    broker_operation::{
-        CREATE_GIVES_UP, Circumstances, Making, Removal, accepted, failed_try, last_operation,
-        making_polled, removal, removal_polled,
-    },
-    time,
+use crate::broker_operation::{
+    Abandoned, Circumstances, Making, Operation, Removal, accepted, is_without_effect,
+    making_polled, removal, removal_polled,
 };
 
 /// An answer to what is in flight.
@@ -30,14 +27,25 @@ pub(super) enum Answer {
     NotAsked(String),
 }
 
+impl Answer {
+    /// Nothing can have come of the request. A fetch that is lost may have used up the credentials.
+    pub(super) const fn is_without_effect(&self) -> bool {
+        match self {
+            Self::NotAsked(_) | Self::Fetched(Fetched::Absent | Fetched::Busy) => true,
+            Self::Bound(outcome) => is_without_effect(outcome),
+            Self::Fetched(_) | Self::Unbound(_) | Self::Polled(_) => false,
+        }
+    }
+}
+
 /// What follows from it.
 #[derive(Debug)]
 pub(super) struct Absorbed {
     pub(super) status: Status,
     /// Credentials to be put into use, in the same write as the status.
     pub(super) document: Option<Box<BindingDocument>>,
-    /// The id is given up and may exist at the broker; why.
-    pub(super) orphan: Option<String>,
+    /// What is given up and has to be removed at the broker.
+    pub(super) orphan: Option<Abandoned>,
 }
 
 impl Absorbed {
@@ -68,6 +76,9 @@ pub(super) fn absorb(
     }
 }
 
+/// The broker gives credentials once, and an earlier try of ours got them: they are lost. Bind anew.
+const NOT_REPEATED: &str = "the broker did not repeat the credentials";
+
 /// Table A0.2.
 fn bound(
     mut status: Status,
@@ -76,76 +87,78 @@ fn bound(
     at: Circumstances,
 ) -> Absorbed {
     match outcome {
-        // The broker gives credentials once, and an earlier try of ours got them: they are lost. Bind anew.
         Outcome::Done(document) if document.credentials.is_none() && at.maybe_sent => {
-            abandon(status, flight, "the broker did not repeat the credentials".to_owned(), at)
+            abandon(status, flight, Abandoned::answered(NOT_REPEATED.to_owned()), at)
         }
         Outcome::Done(document) => ready(status, flight, document, at),
         Outcome::Accepted { operation, retry_after, .. } => {
-            status.retry = Retry::default();
-            let accepted = accepted(operation, retry_after, at);
-            under_way(status, flight, accepted, None, at)
+            operate(&mut status, |on| {
+                on.under_way(flight, accepted(operation, retry_after, at), None, at);
+            });
+            Absorbed::of(status)
         }
+        // Our own earlier try may have made it, with an answer that we never saw.
         Outcome::Rejected(refusal) if refusal.status == 409 && at.maybe_sent => {
-            abandon(status, flight, refusal.description, at)
+            abandon(status, flight, Abandoned::answered(refusal.description), at)
         }
-        Outcome::Rejected(refusal) => {
-            status.attempt = None;
-            Absorbed::of(failed(status, flight, refusal.description, at))
-        }
+        Outcome::Rejected(refusal) => end(status, flight, refusal.description, at),
         Outcome::Busy { refusal, retry_after } => {
             again(status, flight, refusal.description, retry_after, at)
         }
         Outcome::Unauthorized(refusal) => again(status, flight, refusal.description, None, at),
         Outcome::NotSent(words) => again(status, flight, words, None, at),
-        Outcome::Unclear(doubt) => abandon(status, flight, doubt.description, at),
-        Outcome::Garbled(words) if status.retry.tries == 0 => {
-            again(status, flight, words, None, at)
+        Outcome::Unclear(doubt) => abandon(status, flight, Abandoned::of(doubt), at),
+        // It is made, but what was answered is lost. Nobody else uses this id, so that after asking once more it can
+        // be given up.
+        Outcome::Garbled(words) if at.maybe_sent => {
+            abandon(status, flight, Abandoned::answered(words), at)
         }
-        Outcome::Garbled(words) => abandon(status, flight, words, at),
-        Outcome::Gone => abandon(status, flight, "the broker answered 410".to_owned(), at),
+        Outcome::Garbled(words) => again(status, flight, words, None, at),
+        Outcome::Gone => {
+            let cause = "the broker answered 410".to_owned();
+            abandon(status, flight, Abandoned::answered(cause), at)
+        }
     }
 }
 
 /// Table A0.6: a fetch that fails says nothing about the binding.
 fn fetched(
-    status: Status,
+    mut status: Status,
     flight: &InFlight,
     fetched: Fetched<BindingDocument>,
     at: Circumstances,
 ) -> Absorbed {
-    match fetched {
+    let words = match fetched {
         Fetched::Found(document) if document.credentials.is_none() && at.maybe_sent => {
-            abandon(status, flight, "the broker did not repeat the credentials".to_owned(), at)
+            return abandon(status, flight, Abandoned::answered(NOT_REPEATED.to_owned()), at);
         }
-        Fetched::Found(document) => ready(status, flight, document, at),
-        Fetched::Absent | Fetched::Busy | Fetched::Failed(_) if is_over(&status, at) => {
-            abandon(status, flight, "the credentials could not be fetched".to_owned(), at)
-        }
-        Fetched::Absent => {
-            again(status, flight, "the broker does not show the binding yet".to_owned(), None, at)
-        }
-        Fetched::Busy => again(status, flight, "the broker is busy".to_owned(), None, at),
-        Fetched::Failed(words) => again(status, flight, words, None, at),
+        Fetched::Found(document) => return ready(status, flight, document, at),
+        Fetched::Absent => "the broker does not show the binding yet".to_owned(),
+        Fetched::Busy => "the broker is busy".to_owned(),
+        Fetched::Failed(words) => words,
+    };
+    if operate(&mut status, |on| on.is_over(at.now)) {
+        return abandon(status, flight, Abandoned::answered(words), at);
     }
+    again(status, flight, words, None, at)
 }
 
 /// The create column of table A0.5. What was made asynchronously has its credentials fetched (OSB-110).
 fn made(mut status: Status, flight: &InFlight, making: Making, at: Circumstances) -> Absorbed {
     match making {
         Making::Made { .. } => {
-            status.retry = Retry::default();
+            status.retry = Default::default();
             status.in_flight =
                 Some(InFlight { verb: Verb::Fetch, accepted: None, ..flight.clone() });
             Absorbed::of(status)
         }
         Making::UnderWay { accepted, description } => {
-            under_way(status, flight, accepted, description, at)
+            operate(&mut status, |on| on.under_way(flight, accepted, description, at));
+            Absorbed::of(status)
         }
         Making::Failed(words) => {
-            let mut status = failed(status, flight, words.clone(), at);
-            status.attempt = None;
-            Absorbed { status, document: None, orphan: Some(words) }
+            operate(&mut status, |on| on.failed(flight, words.clone(), at));
+            give_up(status, Abandoned::answered(words))
         }
     }
 }
@@ -157,26 +170,44 @@ fn removed(mut status: Status, flight: &InFlight, removal: Removal, at: Circumst
     match removal {
         Removal::Gone => {
             status.forget(flight.target);
-            status.in_flight = None;
-            status.retry = Retry::default();
-            status.failure = None;
-            status.last_operation =
-                said(&status, flight, OperationState::Succeeded, String::new(), at);
-            Absorbed::of(status)
+            operate(&mut status, |on| on.succeeded(flight, String::new(), at));
         }
         Removal::UnderWay { accepted, description } => {
-            status.retry = Retry::default();
-            under_way(status, flight, accepted, description, at)
+            operate(&mut status, |on| on.under_way(flight, accepted, description, at));
         }
-        Removal::Again { words, retry_after } => again(status, flight, words, retry_after, at),
+        Removal::Again { words, retry_after } => {
+            operate(&mut status, |on| on.again(flight, words, retry_after, at));
+        }
         // The rotation is over for everybody here; what the broker keeps is cleaned up by itself.
         Removal::Refused(words) if is_predecessor => {
             status.forget(flight.target);
             status.in_flight = None;
-            status.retry = Retry::default();
-            Absorbed { status, document: None, orphan: Some(words) }
+            status.retry = Default::default();
+            let orphan = Some(Abandoned::answered(words));
+            return Absorbed { status, document: None, orphan };
         }
-        Removal::Refused(words) => Absorbed::of(failed(status, flight, words, at)),
+        Removal::Refused(words) => {
+            let words = format!("{words}; delete again or purge");
+            operate(&mut status, |on| on.failed(flight, words, at));
+        }
+    }
+    Absorbed::of(status)
+}
+
+fn not_asked(mut status: Status, flight: &InFlight, words: String, at: Circumstances) -> Absorbed {
+    match &flight.accepted {
+        Some(before) => {
+            operate(&mut status, |on| on.unasked(flight, before, words, at));
+            Absorbed::of(status)
+        }
+        None => {
+            let mut absorbed = again(status, flight, words, None, at);
+            if flight.verb == Verb::Bind && flight.body.is_none() {
+                // Nothing was prepared either: the next try begins anew.
+                absorbed.status.in_flight = None;
+            }
+            absorbed
+        }
     }
 }
 
@@ -193,44 +224,8 @@ fn ready(
     }
     status.attempt = None;
     status.rotated = status.rotating;
-    status.in_flight = None;
-    status.retry = Retry::default();
-    status.failure = None;
-    status.wished = None;
-    status.last_operation = said(&status, flight, OperationState::Succeeded, String::new(), at);
+    operate(&mut status, |on| on.succeeded(flight, String::new(), at));
     Absorbed { status, document: Some(Box::new(document)), orphan: None }
-}
-
-fn under_way(
-    mut status: Status,
-    flight: &InFlight,
-    accepted: Accepted,
-    description: Option<String>,
-    at: Circumstances,
-) -> Absorbed {
-    let before = status.last_operation.as_ref().filter(|last| last.verb == flight.verb);
-    let words = description.or_else(|| before.map(|last| last.description.clone()));
-    let words = words.unwrap_or_default();
-    status.last_operation = said(&status, flight, OperationState::InProgress, words, at);
-    status.in_flight = Some(InFlight { accepted: Some(accepted), ..flight.clone() });
-    Absorbed::of(status)
-}
-
-fn not_asked(mut status: Status, flight: &InFlight, words: String, at: Circumstances) -> Absorbed {
-    let Some(before) = &flight.accepted else {
-        let mut absorbed = again(status, flight, words, None, at);
-        if flight.verb == Verb::Bind && flight.body.is_none() {
-            // Nothing was prepared either: the next try begins anew.
-            absorbed.status.in_flight = None;
-            absorbed.status.attempt = None;
-        }
-        return absorbed;
-    };
-    status.retry = failed_try(&status.retry, flight.verb, words, None, at);
-    let poll_at = status.retry.not_before.unwrap_or(at.now);
-    let accepted = Some(Accepted { poll_at, ..before.clone() });
-    status.in_flight = Some(InFlight { accepted, ..flight.clone() });
-    Absorbed::of(status)
 }
 
 /// The same request again, later; for a creation that has been tried for long enough: the end.
@@ -241,49 +236,51 @@ fn again(
     retry_after: Option<Duration>,
     at: Circumstances,
 ) -> Absorbed {
-    if !flight.verb.is_removal() && is_over(&status, at) {
-        status.attempt = None;
-        return Absorbed::of(failed(status, flight, words, at));
+    if !flight.verb.is_removal() && operate(&mut status, |on| on.is_over(at.now)) {
+        return end(status, flight, words, at);
     }
-    status.retry = failed_try(&status.retry, flight.verb, words, retry_after, at);
-    status.in_flight = Some(InFlight { accepted: None, ..flight.clone() });
+    operate(&mut status, |on| on.again(flight, words, retry_after, at));
+    Absorbed::of(status)
+}
+
+/// Binding ends with an error. What an earlier try may have made goes to the orphans.
+fn end(mut status: Status, flight: &InFlight, words: String, at: Circumstances) -> Absorbed {
+    operate(&mut status, |on| on.failed(flight, words.clone(), at));
+    if at.maybe_sent {
+        return give_up(status, Abandoned::unanswered(words));
+    }
+    status.attempt = None;
     Absorbed::of(status)
 }
 
 /// Something may exist under this id: leave it to be removed, and try again under a new one.
-fn abandon(mut status: Status, flight: &InFlight, words: String, at: Circumstances) -> Absorbed {
-    status = if is_over(&status, at) {
-        failed(status, flight, words.clone(), at)
-    } else {
-        let retry = failed_try(&status.retry, flight.verb, words.clone(), None, at);
-        Status { retry, in_flight: None, ..status }
-    };
-    status.attempt = None;
-    Absorbed { status, document: None, orphan: Some(words) }
-}
-
-fn failed(mut status: Status, flight: &InFlight, words: String, at: Circumstances) -> Status {
-    status.in_flight = None;
-    status.retry = Retry::default();
-    status.wished = None;
-    status.failure = Some(Failure { generation: flight.generation, message: words.clone() });
-    status.last_operation = said(&status, flight, OperationState::Failed, words, at);
-    status
-}
-
-fn is_over(status: &Status, at: Circumstances) -> bool {
-    status.wished.is_some_and(|begun| time::since(begun, at.now) >= CREATE_GIVES_UP)
-}
-
-fn said(
-    status: &Status,
+fn abandon(
+    mut status: Status,
     flight: &InFlight,
-    state: OperationState,
-    words: String,
+    abandoned: Abandoned,
     at: Circumstances,
-) -> Option<LastOperation> {
-    let verb = if flight.verb == Verb::Fetch { Verb::Bind } else { flight.verb };
-    Some(last_operation(status.last_operation.as_ref(), verb, state, words, at.now))
+) -> Absorbed {
+    let words = abandoned.cause.clone();
+    operate(&mut status, |on| match on.is_over(at.now) {
+        true => on.failed(flight, words, at),
+        false => on.anew(flight, words, at),
+    });
+    give_up(status, abandoned)
+}
+
+fn give_up(mut status: Status, abandoned: Abandoned) -> Absorbed {
+    status.attempt = None;
+    Absorbed { status, document: None, orphan: Some(abandoned) }
+}
+
+fn operate<T>(status: &mut Status, change: impl FnOnce(&mut Operation<'_>) -> T) -> T {
+    change(&mut Operation {
+        in_flight: &mut status.in_flight,
+        retry: &mut status.retry,
+        wished: &mut status.wished,
+        failure: &mut status.failure,
+        last: &mut status.last_operation,
+    })
 }
 
 #[cfg(test)]
@@ -300,7 +297,14 @@ mod tests {
 
     fn at(second: i64, maybe_sent: bool) -> Circumstances {
         let now = Timestamp::from_second(second).unwrap();
-        Circumstances { now, random: 0, polling_seconds_max: None, maybe_sent }
+        Circumstances {
+            now,
+            random: 0,
+            polling_seconds_max: None,
+            maybe_sent,
+            generation: 1,
+            late_until: None,
+        }
     }
 
     fn flight(verb: Verb) -> InFlight {
@@ -364,9 +368,11 @@ mod tests {
         check(Outcome::Rejected(refusal(422)), false, (false, false, true, false));
         check(Outcome::Rejected(refusal(409)), false, (false, false, true, false));
         check(Outcome::Rejected(refusal(409)), true, (false, false, false, true));
+        check(Outcome::Rejected(refusal(400)), true, (false, false, true, true));
         check(Outcome::Unclear(doubt), false, (false, false, false, true));
         check(Outcome::NotSent("x".to_owned()), false, (false, true, false, false));
         check(Outcome::Garbled("x".to_owned()), false, (false, true, false, false));
+        check(Outcome::Garbled("x".to_owned()), true, (false, false, false, true));
     }
 
     #[test]

@@ -1,21 +1,16 @@
 //! The only effects for bindings: calls to the broker, and having workers end that hold old credentials.
 
-use std::{
-    collections::BTreeSet,
-    sync::{Mutex, PoisonError, Weak},
-};
+use std::sync::Weak;
 
 use async_trait::async_trait;
 use dispatch_engine::{Key, Next, Reconciler};
 use dispatch_model::{
     Id, Object,
-    broker_operation::{InFlight, Presence, Verb},
-    orphan::Orphan,
+    broker_operation::{InFlight, Presence, Retry, Verb},
     service_binding::ServiceBinding,
-    service_instance::ServiceInstance,
 };
 use dispatch_osb::client::CallContext;
-use dispatch_store::{Batch, SealedKey};
+use dispatch_store::{Batch, SealedKey, Stored};
 use uuid::Uuid;
 
 use super::{
@@ -25,7 +20,7 @@ use super::{
     save::{drop_body, forget, save},
 };
 use crate::{
-    controller::{self, Trouble},
+    controller::{self, Flights, Trouble},
     platform::Platform,
 };
 
@@ -33,13 +28,12 @@ use crate::{
 #[derive(Debug)]
 pub struct Controller {
     platform: Weak<Platform>,
-    /// Operations that this process has begun and not yet sent. Any other may have been sent by an earlier one.
-    unsent: Mutex<BTreeSet<Uuid>>,
+    flights: Flights<Answer>,
 }
 
 impl Controller {
-    pub const fn new(platform: Weak<Platform>) -> Self {
-        Self { platform, unsent: Mutex::new(BTreeSet::new()) }
+    pub fn new(platform: Weak<Platform>) -> Self {
+        Self { platform, flights: Flights::default() }
     }
 }
 
@@ -73,24 +67,14 @@ impl Controller {
         let Some(binding) = controller::load::<ServiceBinding>(platform, id).await? else {
             return Ok(Next::Done);
         };
-        let seen = look(platform, &binding).await?;
+        let seen = self.look(platform, &binding).await?;
         match (plan(&binding, seen, platform.clock.now()), &binding.status.in_flight) {
             (Step::WaitUntil(at), _) => Ok(Next::At(at)),
             (Step::Bind, _) => self.begin_bind(platform, binding).await,
             (Step::Unbind(target), _) => self.begin_unbind(platform, binding, target).await,
-            (Step::Call, Some(flight)) => {
+            (Step::Call | Step::Poll, Some(flight)) => {
                 let flight = flight.clone();
-                let maybe_sent = !self.take_unsent(flight.id);
-                let answer = call(platform, &binding, &flight).await?;
-                save(platform, binding, &flight, answer, maybe_sent).await
-            }
-            (Step::Poll, Some(flight)) => {
-                let flight = flight.clone();
-                let answer = poll(platform, &binding, &flight).await?;
-                let next = save(platform, binding, &flight, answer, true).await?;
-                // What comes next, a fetch, has never been sent.
-                self.note_unsent(flight.id);
-                Ok(next)
+                self.exchange(platform, binding, flight).await
             }
             (Step::Retire, _) => {
                 // Whoever retires the last worker wakes us.
@@ -105,57 +89,117 @@ impl Controller {
         }
     }
 
+    async fn look(
+        &self,
+        platform: &Platform,
+        binding: &Object<ServiceBinding>,
+    ) -> Result<Seen, Trouble> {
+        let store = &platform.store;
+        let instance = store.get_by_id(&platform.system, binding.spec.instance).await?;
+        let instance_ready = matches!(&instance, Some(Stored::Readable(instance))
+            if instance.meta.deleting.is_none() && instance.status.presence == Presence::Present);
+        let status = &binding.status;
+        let retired = status
+            .predecessor
+            .as_ref()
+            .is_none_or(|old| platform.consumers.is_retired(binding.meta.id, old.version));
+        let flight = status.in_flight.as_ref().filter(|flight| flight.verb == Verb::Bind);
+        Ok(Seen {
+            instance_ready,
+            instance_gone: instance.is_none(),
+            retired,
+            unsent: flight.is_some_and(|flight| self.flights.is_unsent(flight.id)),
+        })
+    }
+
+    /// Sends what was intended or asks how far it is, and saves what comes back.
+    async fn exchange(
+        &self,
+        platform: &Platform,
+        binding: Object<ServiceBinding>,
+        flight: InFlight,
+    ) -> Result<Next, Trouble> {
+        let (known, maybe_sent) = self.flights.take(flight.id);
+        let answer = match known {
+            Some(answer) => answer,
+            None => ask(platform, &binding, &flight).await?,
+        };
+        let polled = matches!(answer, Answer::Polled(_));
+        let without_effect = !maybe_sent && answer.is_without_effect();
+        let saved = save(platform, binding, &flight, answer.clone(), maybe_sent).await;
+        match &saved {
+            Err(_) => self.flights.keep(flight.id, answer, maybe_sent),
+            // What comes after a poll, a fetch, has never been sent.
+            Ok(_) if without_effect || polled => self.flights.unsent(flight.id),
+            Ok(_) => {}
+        }
+        saved
+    }
+
     /// Saves what will be sent, with every id and byte it will use.
     async fn begin_bind(
         &self,
         platform: &Platform,
-        mut binding: Object<ServiceBinding>,
+        before: Object<ServiceBinding>,
     ) -> Result<Next, Trouble> {
-        let now = platform.clock.now();
-        let batch = drop_body(Batch::system("begin"), &binding);
+        let mut binding = before.clone();
         let target = request::attempt_id(platform, &mut binding);
         let mut flight = flight(platform, &binding, Verb::Bind, target);
-        binding.status.wished = binding.status.wished.or(Some(now));
-        binding.status.rotating = binding.spec.rotation;
-        binding.status.failure = None;
+        let status = &mut binding.status;
+        status.wished = status.wished.or(Some(flight.begun));
+        status.rotating = binding.spec.rotation;
+        status.failure = None;
         let body = match request::prepare(platform, &binding, target).await? {
             Ok(body) => body,
             Err(words) => {
-                binding.status.in_flight = Some(flight.clone());
+                // No attempt was made, so that no id is used up; but the wish gets older.
+                let status = &mut binding.status;
+                (status.attempt, status.attempts) = (before.status.attempt, before.status.attempts);
                 let answer = Answer::NotAsked(words);
                 return save(platform, binding, &flight, answer, false).await;
             }
         };
         let version = binding.meta.status_revision + 1;
         flight.body = Some(version);
-        binding.status.in_flight = Some(flight.clone());
         let key = SealedKey { owner: binding.meta.id.uuid(), version };
-        let batch = batch.seal(binding.meta.organization, key, body);
-        platform.store.commit(batch.update_status(&binding)).await?;
-        self.note_unsent(flight.id);
-        Ok(Next::Again)
+        let batch = Batch::system("begin").seal(binding.meta.organization, key, body);
+        self.begin(platform, before, binding, flight, batch).await
     }
 
     async fn begin_unbind(
         &self,
         platform: &Platform,
-        mut binding: Object<ServiceBinding>,
+        before: Object<ServiceBinding>,
         target: Uuid,
     ) -> Result<Next, Trouble> {
-        let batch = drop_body(Batch::system("begin"), &binding);
-        let flight = flight(platform, &binding, Verb::Unbind, target);
-        binding.status.in_flight = Some(flight);
+        let mut binding = before.clone();
+        let replaced = before.status.in_flight.as_ref().filter(|flight| flight.verb == Verb::Bind);
+        if replaced.is_some_and(|replaced| self.flights.is_unsent(replaced.id)) {
+            binding.status.attempt = None;
+        }
+        binding.status.retry = Retry::default();
         binding.status.failure = None;
-        platform.store.commit(batch.update_status(&binding)).await?;
+        let flight = flight(platform, &binding, Verb::Unbind, target);
+        self.begin(platform, before, binding, flight, Batch::system("begin")).await
+    }
+
+    async fn begin(
+        &self,
+        platform: &Platform,
+        before: Object<ServiceBinding>,
+        mut binding: Object<ServiceBinding>,
+        flight: InFlight,
+        batch: Batch,
+    ) -> Result<Next, Trouble> {
+        let operation = flight.id;
+        binding.status.in_flight = Some(flight);
+        let batch = drop_body(batch, &before).update_status(&binding);
+        controller::commit(platform, "service_binding/begin", batch).await?;
+        if let Some(replaced) = &before.status.in_flight {
+            self.flights.forget(replaced.id);
+        }
+        self.flights.unsent(operation);
         Ok(Next::Again)
-    }
-
-    fn note_unsent(&self, operation: Uuid) {
-        self.unsent.lock().unwrap_or_else(PoisonError::into_inner).insert(operation);
-    }
-
-    fn take_unsent(&self, operation: Uuid) -> bool {
-        self.unsent.lock().unwrap_or_else(PoisonError::into_inner).remove(&operation)
     }
 }
 
@@ -176,29 +220,13 @@ fn flight(
     }
 }
 
-async fn look(platform: &Platform, binding: &Object<ServiceBinding>) -> Result<Seen, Trouble> {
-    let instance = controller::load::<ServiceInstance>(platform, binding.spec.instance).await?;
-    let instance_ready = instance.is_some_and(|instance| {
-        instance.meta.deleting.is_none() && instance.status.presence == Presence::Present
-    });
-    let id = binding.meta.id.uuid();
-    let orphans = platform.store.list_referring::<Orphan>(&platform.system, id).await?.len();
-    let retired = binding
-        .status
-        .predecessor
-        .as_ref()
-        .is_none_or(|old| platform.consumers.is_retired(binding.meta.id, old.version));
-    Ok(Seen { instance_ready, retired, orphans })
-}
-
 fn retire(platform: &Platform, binding: &Object<ServiceBinding>) {
     if let Some(old) = &binding.status.predecessor {
         platform.consumers.retire(binding.meta.id, old.version);
     }
 }
 
-/// Sends what was intended.
-async fn call(
+async fn ask(
     platform: &Platform,
     binding: &Object<ServiceBinding>,
     flight: &InFlight,
@@ -208,35 +236,26 @@ async fn call(
         Err(words) => return Ok(Answer::NotAsked(words)),
     };
     let context = CallContext::of_platform(platform.entropy.uuid());
-    let target = peer.target(flight);
+    let (target, client, faults) = (peer.target(flight), &peer.client, &platform.faults);
+    if let Some(accepted) = &flight.accepted {
+        let poll = client.poll_binding(&target, accepted.operation.as_deref(), &context);
+        return Ok(Answer::Polled(faults.around("service_binding/poll", poll).await));
+    }
     match flight.verb {
-        Verb::Unbind => Ok(Answer::Unbound(peer.client.unbind(&target, &context).await)),
+        Verb::Unbind => {
+            let call = client.unbind(&target, &context);
+            Ok(Answer::Unbound(faults.around("service_binding/unbind", call).await))
+        }
         Verb::Fetch => {
-            let fetched = peer.client.get_binding(&target, peer.requires(), &context).await;
-            Ok(Answer::Fetched(fetched))
+            let call = client.get_binding(&target, peer.requires(), &context);
+            Ok(Answer::Fetched(faults.around("service_binding/fetch", call).await))
         }
         Verb::Bind | Verb::Provision | Verb::Deprovision => {
-            match request::sealed_request(platform, binding, flight).await? {
-                Some(prepared) => {
-                    Ok(Answer::Bound(peer.client.send_bind(&prepared, &context).await))
-                }
-                None => Ok(Answer::NotAsked("the request that was to be sent is lost".to_owned())),
-            }
+            let Some(prepared) = request::sealed_request(platform, binding, flight).await? else {
+                return Ok(Answer::NotAsked("the request that was to be sent is lost".to_owned()));
+            };
+            let call = client.send_bind(&prepared, &context);
+            Ok(Answer::Bound(faults.around("service_binding/bind", call).await))
         }
     }
-}
-
-async fn poll(
-    platform: &Platform,
-    binding: &Object<ServiceBinding>,
-    flight: &InFlight,
-) -> Result<Answer, Trouble> {
-    let peer = match request::peer(platform, binding).await? {
-        Ok(peer) => peer,
-        Err(words) => return Ok(Answer::NotAsked(words)),
-    };
-    let context = CallContext::of_platform(platform.entropy.uuid());
-    let operation = flight.accepted.as_ref().and_then(|accepted| accepted.operation.as_deref());
-    let target = peer.target(flight);
-    Ok(Answer::Polled(peer.client.poll_binding(&target, operation, &context).await))
 }

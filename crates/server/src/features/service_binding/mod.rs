@@ -16,7 +16,7 @@ mod shape;
 
 pub use act::Controller;
 pub use create::create;
-pub use delete::{delete, mark_deleting, purge_into};
+pub use delete::{ask, delete, mark_deleting, purge_into};
 pub use get::get;
 pub use list::list;
 pub use rotate::rotate;

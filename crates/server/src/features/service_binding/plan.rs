@@ -18,10 +18,12 @@ use crate::broker_operation::due;
 pub(super) struct Seen {
     /// The instance exists at the broker and nobody has asked to delete it.
     pub(super) instance_ready: bool,
+    /// There is no such instance any more, and so nothing of this binding either.
+    pub(super) instance_gone: bool,
     /// No process has the predecessor's credentials in hand any more.
     pub(super) retired: bool,
-    /// Abandoned attempts of this binding that are still to be removed.
-    pub(super) orphans: usize,
+    /// What is in flight is a binding, and has certainly had no effect.
+    pub(super) unsent: bool,
 }
 
 #[derive(Debug, PartialEq, Eq)]
@@ -42,6 +44,9 @@ pub(super) enum Step {
 }
 
 pub(super) fn plan(binding: &Object<ServiceBinding>, seen: Seen, now: Timestamp) -> Step {
+    if seen.instance_gone {
+        return Step::Forget;
+    }
     let status = &binding.status;
     let failed = status
         .failure
@@ -56,8 +61,9 @@ pub(super) fn plan(binding: &Object<ServiceBinding>, seen: Seen, now: Timestamp)
 }
 
 fn go_on(binding: &Object<ServiceBinding>, flight: &InFlight, now: Timestamp) -> Step {
+    let asked_again = flight.accepted.is_none() && flight.generation != binding.meta.generation;
     match due(flight, &binding.status.retry) {
-        Some(at) if at > now => Step::WaitUntil(at),
+        Some(at) if at > now && !asked_again => Step::WaitUntil(at),
         _ if flight.accepted.is_some() => Step::Poll,
         _ => Step::Call,
     }
@@ -93,8 +99,9 @@ fn leave(
         }
         Some(flight) if flight.verb == Verb::Unbind => go_on(binding, flight, now),
         _ => match status.remaining() {
+            // Never sent: there is nothing to unbind.
+            Some(id) if seen.unsent && status.attempt == Some(id) => Step::Forget,
             Some(id) => Step::Unbind(id),
-            None if seen.orphans > 0 => Step::Rest,
             None => Step::Forget,
         },
     }
@@ -107,7 +114,8 @@ mod tests {
     use super::*;
     use crate::testing::objects;
 
-    const READY: Seen = Seen { instance_ready: true, retired: false, orphans: 0 };
+    const READY: Seen =
+        Seen { instance_ready: true, instance_gone: false, retired: false, unsent: false };
     const OLD: Uuid = Uuid::from_u128(1);
     const NEW: Uuid = Uuid::from_u128(2);
 
@@ -173,8 +181,12 @@ mod tests {
             READY,
             Step::Unbind(NEW),
         );
+        let attempted = |b: &mut Object<ServiceBinding>| {
+            b.meta.deleting = Some(at(50));
+            b.status.attempt = Some(NEW);
+        };
+        check(attempted, Seen { unsent: true, ..READY }, Step::Forget);
+        check(attempted, Seen { instance_gone: true, ..READY }, Step::Forget);
         check(|b| b.meta.deleting = Some(at(50)), READY, Step::Forget);
-        let orphans = Seen { orphans: 1, ..READY };
-        check(|b| b.meta.deleting = Some(at(50)), orphans, Step::Rest);
     }
 }

@@ -65,6 +65,13 @@ impl Peer {
         self.service.as_ref().map_or(&[], |service| service.requires.as_slice())
     }
 
+    /// The binding that this one is to replace, if the plan knows rotation. Others are bound anew (OSB-170, OSB-173).
+    fn rotated(&self, binding: &Object<ServiceBinding>) -> Option<Uuid> {
+        let in_use = binding.status.credentials.as_ref()?.broker_binding_id;
+        let plan = self.service.as_ref()?.plan(&self.instance.spec.plan)?;
+        plan.binding_rotatable.then_some(in_use)
+    }
+
     fn instance_id(&self) -> String {
         let status = &self.instance.status;
         status.broker_instance_id.unwrap_or(self.instance.meta.id.uuid()).to_string()
@@ -102,6 +109,7 @@ pub(super) async fn prepare(
     };
     let identity =
         broker_identity::of(platform, &peer.broker, organization, &instance.meta.name).await?;
+    let predecessor = peer.rotated(binding);
     // A binding that no single function owns is the space's (decision 22).
     let application = identity.space.to_string();
     let body = BindBody {
@@ -113,8 +121,9 @@ pub(super) async fn prepare(
             app_guid: Some(application),
             ..BindResource::default()
         }),
-        parameters,
-        predecessor_binding_id: None,
+        // A successor has its predecessor's (OSB-171).
+        parameters: parameters.filter(|_| predecessor.is_none()),
+        predecessor_binding_id: predecessor.map(|id| id.to_string()),
     };
     let retrievable = peer.service.as_ref().is_some_and(|service| service.bindings_retrievable);
     let prepared = peer.client.prepare_bind(

@@ -3,7 +3,7 @@
 use dispatch_engine::Next;
 use dispatch_model::{
     Id, Kind, Name, Object,
-    broker_operation::InFlight,
+    broker_operation::{InFlight, Verb},
     object::{Meta, NoStatus},
     orphan::{self, Orphan},
     secret::{self, Owner, Secret},
@@ -12,6 +12,7 @@ use dispatch_model::{
 };
 use dispatch_osb::types::BindingDocument;
 use dispatch_store::{Batch, CommitError, ReadError, SealedKey, Stored};
+use jiff::Timestamp;
 use uuid::Uuid;
 use zeroize::Zeroizing;
 
@@ -20,9 +21,11 @@ use super::{
     credentials,
 };
 use crate::{
-    broker_operation::{Circumstances, due},
+    broker_operation::{Abandoned, Circumstances, LATE_WORK, due},
     controller::{self, Trouble},
+    features,
     platform::Platform,
+    time,
 };
 
 /// Absorbs an answer and saves what it teaches. If somebody saved first, the same answer is absorbed again by what is
@@ -34,25 +37,29 @@ pub(super) async fn save(
     answer: Answer,
     maybe_sent: bool,
 ) -> Result<Next, Trouble> {
-    let instance = controller::load(platform, binding.spec.instance).await?;
-    let polling_seconds_max = match &instance {
+    let instance = controller::load::<ServiceInstance>(platform, binding.spec.instance).await?;
+    let polling_seconds_max = match instance.as_ref().map(|instance| &instance.spec) {
         None => None,
-        Some(Object::<ServiceInstance> { spec, .. }) => {
-            let (broker, service, plan) = (spec.broker, &spec.service, &spec.plan);
-            controller::polling_seconds_max(platform, broker, service, plan).await?
+        Some(of) => {
+            controller::polling_seconds_max(platform, of.broker, &of.service, &of.plan).await
         }
     };
+    let generation = binding.meta.generation;
     loop {
         let at = Circumstances {
             now: platform.clock.now(),
             random: platform.entropy.number(),
             polling_seconds_max,
             maybe_sent,
+            generation,
+            late_until: late_until(&binding, flight),
         };
         let absorbed = absorb(&binding.status, flight, answer.clone(), at);
         match commit(platform, &binding, instance.as_ref(), absorbed, flight).await {
-            Err(Trouble::Commit(CommitError::Stale { .. })) => {}
-            Err(Trouble::Commit(CommitError::Gone { .. })) => return Ok(Next::Done),
+            // Also when somebody took the secret's name meanwhile: it then gets another.
+            Err(Trouble::Commit(
+                CommitError::Stale { .. } | CommitError::Gone { .. } | CommitError::Exists { .. },
+            )) => {}
             Err(trouble) => return Err(trouble),
             Ok(next) => return Ok(next),
         }
@@ -64,6 +71,13 @@ pub(super) async fn save(
             return Ok(Next::Again);
         }
     }
+}
+
+/// A removal of what was never seen to exist: a lost request may still make it.
+fn late_until(binding: &Object<ServiceBinding>, flight: &InFlight) -> Option<Timestamp> {
+    let never_seen = binding.status.attempt == Some(flight.target);
+    let removal = flight.verb == Verb::Unbind && never_seen;
+    removal.then(|| time::after(flight.begun, LATE_WORK))
 }
 
 async fn commit(
@@ -86,18 +100,26 @@ async fn commit(
     if after.status.in_flight.is_none() {
         batch = drop_body(batch, before);
     }
-    if let (Some(cause), Some(instance)) = (absorbed.orphan, instance) {
-        let orphan = orphan(platform, before, instance, flight, cause);
+    let mut orphaned = None;
+    if let (Some(abandoned), Some(instance)) = (absorbed.orphan, instance) {
+        let orphan = abandon(platform, before, instance, flight, abandoned);
         // The instance waits for it too: bindings go before their instance.
-        let (broker, instance) = (instance.spec.broker.uuid(), instance.meta.id.uuid());
-        let refs = [broker, instance, before.meta.id.uuid()];
+        let refs = [instance.spec.broker.uuid(), instance.meta.id.uuid(), before.meta.id.uuid()];
         batch = batch.create(&orphan, &refs, &[]);
+        orphaned = Some(orphan.meta.id.uuid());
     }
     // What is unbound has no secret any more.
     if after.status.credentials.is_none() && before.status.credentials.is_some() {
         batch = drop_secret(platform, batch, before).await?;
     }
-    platform.store.commit(batch.update_status(&after)).await?;
+    controller::commit(platform, "service_binding/answer", batch.update_status(&after)).await?;
+    if let Some(orphan) = orphaned {
+        platform.wakers.wake(Kind::Orphan, orphan);
+    }
+    if after.status.failure.is_some() {
+        // An instance that waits for it to go must say that it does not.
+        platform.wakers.wake(Kind::ServiceInstance, before.spec.instance.uuid());
+    }
     Ok(Next::Again)
 }
 
@@ -142,7 +164,8 @@ async fn put_credentials(
             secret
         }
         None => {
-            let (id, name) = (platform.entropy.uuid(), secret_name(binding));
+            let id = platform.entropy.uuid();
+            let name = secret_name(platform, binding, id).await?;
             let meta = Meta::new(
                 Id::from_uuid(id),
                 organization,
@@ -175,11 +198,23 @@ async fn put_credentials(
     Ok(batch)
 }
 
-/// Clients of the first Dispatch look for the automatic binding's credentials under the instance's id.
-fn secret_name(binding: &Object<ServiceBinding>) -> Name {
-    let id =
-        if binding.spec.automatic { binding.spec.instance.uuid() } else { binding.meta.id.uuid() };
-    id.to_string().parse().expect("a UUID's text is a name")
+/// Clients of the first Dispatch look for the automatic binding's credentials under the instance's id. If somebody
+/// has taken that name, the binding's id or, in the end, the secret's own is it.
+async fn secret_name(
+    platform: &Platform,
+    binding: &Object<ServiceBinding>,
+    secret: Uuid,
+) -> Result<Name, ReadError> {
+    let scope = platform.system.organization(binding.meta.organization);
+    let instance = binding.spec.automatic.then_some(binding.spec.instance.uuid());
+    let name = |id: Uuid| id.to_string().parse().expect("a UUID's text is a name");
+    for id in instance.into_iter().chain([binding.meta.id.uuid()]) {
+        let name: Name = name(id);
+        if platform.store.get::<Secret>(&scope, &name).await?.is_none() {
+            return Ok(name);
+        }
+    }
+    Ok(name(secret))
 }
 
 /// Where the whole binding document of a version is sealed: `context.services` is made of it.
@@ -215,33 +250,27 @@ pub(super) async fn forget(
 ) -> Result<(), Trouble> {
     let batch = drop_body(Batch::system("binding deleted"), binding);
     let batch = drop_secret(platform, batch, binding).await?;
-    platform.store.commit(batch.delete(binding)).await?;
+    controller::commit(platform, "service_binding/forget", batch.delete(binding)).await?;
     platform.wakers.wake(Kind::ServiceInstance, binding.spec.instance.uuid());
     Ok(())
 }
 
-fn orphan(
+fn abandon(
     platform: &Platform,
     binding: &Object<ServiceBinding>,
     instance: &Object<ServiceInstance>,
     flight: &InFlight,
-    cause: String,
+    abandoned: Abandoned,
 ) -> Object<Orphan> {
-    let id: Id<Orphan> = Id::from_uuid(platform.entropy.uuid());
-    let name = id.to_string().parse().expect("a UUID's text is a name");
-    let (organization, now) = (binding.meta.organization, platform.clock.now());
-    let at_broker = instance.status.broker_instance_id.unwrap_or(instance.meta.id.uuid());
-    Object {
-        meta: Meta::new(id, organization, name, now, Default::default()),
-        spec: orphan::Spec {
-            broker: instance.spec.broker,
-            service: instance.spec.service.clone(),
-            plan: instance.spec.plan.clone(),
-            instance: at_broker,
-            binding: Some(flight.target),
-            cause,
-            waiting: vec![instance.meta.id.uuid(), binding.meta.id.uuid()],
-        },
-        status: orphan::Status::default(),
-    }
+    let spec = orphan::Spec {
+        broker: instance.spec.broker,
+        service: instance.spec.service.clone(),
+        plan: instance.spec.plan.clone(),
+        instance: instance.status.broker_instance_id.unwrap_or(instance.meta.id.uuid()),
+        binding: Some(flight.target),
+        cause: abandoned.cause,
+        unanswered: abandoned.unanswered,
+        waiting: vec![instance.meta.id.uuid(), binding.meta.id.uuid()],
+    };
+    features::orphan::object(platform, binding.meta.organization, spec)
 }

@@ -92,7 +92,7 @@ async fn fetch(platform: &Arc<Platform>, broker: Object<ServiceBroker>) -> Resul
         tracing::info!(broker = %broker.meta.name, digest = catalog.digest, "catalogue changed");
     }
     let broker = Object { status, ..broker };
-    platform.store.commit(batch.update_status(&broker)).await?;
+    controller::commit(platform, "service_broker/answer", batch.update_status(&broker)).await?;
     Ok(Next::Again)
 }
 
@@ -103,7 +103,11 @@ async fn read(platform: &Platform, broker: &Object<ServiceBroker>, batch: &mut B
         Err(error) => return Read::Unreachable(error.to_string()),
     };
     let context = CallContext::of_platform(platform.entropy.uuid());
-    let (document, api_version) = match client.catalog(&context, None).await {
+    let (document, api_version) = match platform
+        .faults
+        .around("service_broker/catalog", client.catalog(&context, None))
+        .await
+    {
         CatalogFetched::Fetched { document, api_version, .. } => (document, api_version),
         CatalogFetched::Unchanged { .. } => {
             return Read::Bad("it answered 304 to a request that had no condition".to_owned());
@@ -167,7 +171,7 @@ async fn delete_instances(
 /// Nothing refers to it any more: the broker, what was said about its classes, and the login that came with it.
 async fn forget(platform: &Arc<Platform>, broker: Object<ServiceBroker>) -> Result<Next, Trouble> {
     let batch = leave(platform, Batch::system("broker deleted"), &broker).await?;
-    platform.store.commit(batch.delete(&broker)).await?;
+    controller::commit(platform, "service_broker/forget", batch.delete(&broker)).await?;
     platform.brokers.forget(broker.meta.id);
     Ok(Next::Done)
 }

@@ -21,3 +21,76 @@ pub async fn refresh(call: &Call) -> Result<Answer, ApiError> {
     let wire = shape::to_wire(&call.platform, &broker).await?;
     Ok(Answer::json(&wire)?.about(Kind::ServiceBroker, id))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use dispatch_osb::fake::{CallKind, Fault, RawAnswer, ids};
+    use serde_json::json;
+
+    use crate::testing::TestPlatform;
+
+    const BROKER: &str = "/v1/servicebroker/fake";
+
+    #[tokio::test]
+    async fn a_refresh_shows_what_the_broker_has_now_and_a_bad_one_changes_nothing() {
+        let platform = TestPlatform::start().await;
+        platform.broker.configure(|settings| {
+            settings.catalog.services.retain(|service| service.id == ids::PLAIN);
+        });
+        let seen = platform.post("/v1/servicebroker/fake/refresh?wait=30", &json!({})).await;
+        let classes = seen.body["serviceClasses"].as_object().unwrap();
+        assert_eq!((seen.status, classes.len()), (200, 1), "{}", seen.text);
+
+        let garbage = Fault::Instead(RawAnswer::new(200, "[]"));
+        platform.broker.fault(CallKind::Catalog, garbage);
+        let seen = platform.post("/v1/servicebroker/fake/refresh?wait=30", &json!({})).await;
+        assert_eq!((&seen.body["status"], seen.settled), (&json!("READY"), true));
+        assert_eq!(seen.body["conditions"][0]["type"], "CatalogStale");
+        assert_eq!(seen.body["serviceClasses"].as_object().unwrap().len(), 1);
+        platform.instance("db").await;
+
+        let seen = platform.post("/v1/servicebroker/fake/refresh?wait=30", &json!({})).await;
+        assert_eq!(seen.body["conditions"], json!([]));
+        let none = platform.post("/v1/servicebroker/other/refresh", &json!({})).await;
+        assert_eq!(
+            (none.status, none.body["message"].as_str()),
+            (404, Some("service broker other not found"))
+        );
+        platform.finish().await;
+    }
+
+    #[tokio::test]
+    async fn the_catalogue_is_read_again_every_hour() {
+        let platform = TestPlatform::start().await;
+        assert_eq!(platform.broker.books().count(CallKind::Catalog), 1);
+        platform.world.clock.advance(Duration::from_secs(3_000));
+        platform.quiet().await;
+        assert_eq!(platform.broker.books().count(CallKind::Catalog), 1);
+        platform.world.clock.advance(Duration::from_secs(1_000));
+        platform
+            .broker
+            .until("the next reading", |books| books.count(CallKind::Catalog) == 2)
+            .await;
+        assert_eq!(platform.get(BROKER).await.body["status"], "READY");
+        platform.finish().await;
+    }
+
+    #[tokio::test]
+    async fn an_instance_outlives_the_class_that_it_was_made_of() {
+        let platform = TestPlatform::start().await;
+        platform.instance("db").await;
+        platform.broker.configure(|settings| settings.catalog.services.clear());
+        platform.post("/v1/servicebroker/fake/refresh?wait=30", &json!({})).await;
+        let unknown = platform.ask("other").await;
+        assert_eq!(
+            (unknown.status, unknown.body["message"].as_str()),
+            (400, Some("Service class fake-kv does not exist"))
+        );
+        let more = json!({"name": "more", "instance": "db"});
+        let bound = platform.post("/v1/servicebinding?wait=30", &more).await;
+        assert_eq!((bound.status, &bound.body["status"]), (201, &json!("READY")), "{}", bound.text);
+        platform.finish().await;
+    }
+}

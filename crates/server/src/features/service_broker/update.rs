@@ -31,3 +31,36 @@ pub async fn update(call: &Call) -> Result<Answer, ApiError> {
     let wire = shape::to_wire(&call.platform, &broker).await?;
     Ok(Answer::json(&wire)?.about(Kind::ServiceBroker, id))
 }
+
+#[cfg(test)]
+mod tests {
+    use dispatch_osb::fake::FakeBroker;
+    use serde_json::json;
+
+    use crate::testing::TestPlatform;
+
+    #[tokio::test]
+    async fn a_broker_that_has_moved_is_found_again_and_its_instances_with_it() {
+        let mut platform = TestPlatform::start().await;
+        let before = platform.instance("db").await;
+        let moved = FakeBroker::start().await.unwrap();
+        let books = platform.broker.books();
+        moved.edit(|new| *new = books);
+        let wrong =
+            platform.put("/v1/servicebroker/fake", &json!({"name": "x", "url": "http://h"})).await;
+        assert_eq!(wrong.status, 400);
+        let body = json!({"url": moved.url(), "serviceClasses": ["fake-kv"]});
+        let seen = platform.put("/v1/servicebroker/fake?wait=30", &body).await;
+        assert_eq!((seen.status, &seen.body["url"]), (200, &json!(moved.url())), "{}", seen.text);
+        let old = std::mem::replace(&mut platform.broker, moved);
+        let calls = old.books().requests.len();
+        assert_eq!(platform.get("/v1/serviceinstance/db").await.body, before);
+        platform.instance("db2").await;
+        assert_eq!(
+            old.finish().await.requests.len(),
+            calls,
+            "the old address is not called any more"
+        );
+        platform.finish().await;
+    }
+}

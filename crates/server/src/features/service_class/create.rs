@@ -66,3 +66,54 @@ pub(super) async fn decide(
     let after = find_class(platform, &call.scope, which, true).await?;
     after.ok_or_else(|| ApiError::not_found(Kind::ServiceClass, &offering.service().name))
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use crate::testing::TestPlatform;
+
+    #[tokio::test]
+    async fn a_class_is_disabled_and_enabled_again_and_old_instances_live_on() {
+        let platform = TestPlatform::start().await;
+        platform.instance("db").await;
+        let class = json!({"name": "fake-kv"});
+        let twice = platform.post("/v1/serviceclass", &class).await;
+        assert_eq!(
+            (twice.status, &twice.body["message"]),
+            (409, &json!("service class fake-kv already exists"))
+        );
+        let off = platform.delete("/v1/serviceclass/fake-kv").await;
+        assert_eq!((off.status, &off.body["enabled"]), (200, &json!(false)), "{}", off.text);
+        assert_eq!(platform.get("/v1/serviceclass/fake-kv").await.status, 404);
+        assert_eq!(platform.delete("/v1/serviceclass/fake-kv").await.status, 404);
+        assert_eq!(platform.ask("db2").await.status, 400);
+        assert_eq!(platform.get("/v1/serviceinstance/db").await.body["status"], "READY");
+        let more = json!({"name": "more", "instance": "db"});
+        let bound = platform.post("/v1/servicebinding?wait=30", &more).await;
+        assert_eq!(bound.body["status"], "READY", "{}", bound.text);
+
+        let on = platform.post("/v1/serviceclass", &class).await;
+        assert_eq!((on.status, &on.body["enabled"]), (201, &json!(true)), "{}", on.text);
+        assert_eq!(platform.ask("db2").await.status, 201);
+        let none = platform.post("/v1/serviceclass", &json!({"name": "x"})).await;
+        assert_eq!(
+            (none.status, &none.body["message"]),
+            (400, &json!("Service class x is in no broker's catalogue"))
+        );
+        assert_eq!(platform.post("/v1/serviceclass", &json!({})).await.body["code"], 602);
+        platform.finish().await;
+    }
+
+    #[tokio::test]
+    async fn a_class_with_any_characters_in_its_name_is_found_by_its_encoded_path() {
+        let platform = TestPlatform::start().await;
+        let found = platform.get("/v1/serviceclass/Odd%20&%20p.mysql%2F%C3%BC").await;
+        assert_eq!((found.status, &found.body["name"]), (200, &json!("Odd & p.mysql/ü")));
+        let body = json!({"name": "db", "serviceClass": "Odd & p.mysql/ü"});
+        let made = platform.post("/v1/serviceinstance?wait=30", &body).await;
+        assert_eq!((made.status, &made.body["status"]), (201, &json!("READY")), "{}", made.text);
+        assert_eq!(made.body["binding"]["status"], "READY");
+        platform.finish().await;
+    }
+}

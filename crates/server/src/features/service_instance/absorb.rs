@@ -1,9 +1,7 @@
 //! What an answer of the broker teaches us about an instance, by the tables A0.1, A0.4 and A0.5. Pure.
 
 use dispatch_model::{
-    broker_operation::{
-        Accepted, Failure, InFlight, LastOperation, OperationState, Presence, Retry, Verb,
-    },
+    broker_operation::{InFlight, Presence, Verb},
     service_instance::Status,
     status::ConditionKind,
 };
@@ -12,12 +10,9 @@ use dispatch_osb::{
     types::ProvisionAnswer,
 };
 
-use crate::{
-    broker_operation::{
-        CREATE_GIVES_UP, Circumstances, Making, Removal, accepted, failed_try, last_operation,
-        making_polled, removal, removal_polled,
-    },
-    time,
+use crate::broker_operation::{
+    Abandoned, Circumstances, Making, Operation, Removal, accepted, is_without_effect,
+    making_polled, removal, removal_polled,
 };
 
 /// An answer to what is in flight.
@@ -30,12 +25,23 @@ pub(super) enum Answer {
     NotAsked(String),
 }
 
+impl Answer {
+    /// Nothing can have come of the request.
+    pub(super) const fn is_without_effect(&self) -> bool {
+        match self {
+            Self::NotAsked(_) => true,
+            Self::Provisioned(outcome) => is_without_effect(outcome),
+            Self::Deprovisioned(_) | Self::Polled(_) => false,
+        }
+    }
+}
+
 /// What follows from it.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Absorbed {
     pub(super) status: Status,
-    /// The attempt is given up and may have left something at the broker; why.
-    pub(super) orphan: Option<String>,
+    /// What is given up and has to be removed at the broker.
+    pub(super) orphan: Option<Abandoned>,
     /// Nothing is there any more: the object can go.
     pub(super) gone: bool,
 }
@@ -54,16 +60,7 @@ pub(super) fn absorb(
 ) -> Absorbed {
     let status = status.clone();
     match (flight.verb, answer) {
-        (_, Answer::NotAsked(words)) => match &flight.accepted {
-            Some(accepted) => unasked(status, flight, accepted, words, at),
-            // Nothing was prepared either: the next try begins anew.
-            None if flight.verb == Verb::Provision && flight.body.is_none() => {
-                let mut absorbed = again(status, flight, words, None, at);
-                absorbed.status.in_flight = None;
-                absorbed
-            }
-            None => again(status, flight, words, None, at),
-        },
+        (_, Answer::NotAsked(words)) => not_asked(status, flight, words, at),
         (Verb::Deprovision, Answer::Polled(polled)) => match &flight.accepted {
             Some(before) => removed(status, flight, removal_polled(polled, before, at), at),
             None => Absorbed::of(status),
@@ -92,48 +89,48 @@ fn provisioned(
         Outcome::Accepted { answer, operation, retry_after } => {
             status.dashboard_url = answer.dashboard_url;
             status.presence = Presence::Unknown;
-            status.retry = Retry::default();
-            let accepted = accepted(operation, retry_after, at);
-            under_way(status, flight, accepted, None, at)
+            operate(&mut status, |on| {
+                on.under_way(flight, accepted(operation, retry_after, at), None, at);
+            });
+            Absorbed::of(status)
         }
         // Our own earlier try may have made it, with an answer that we never saw.
-        Outcome::Rejected(refusal) if refusal.status == 409 && at.maybe_sent => {
-            abandon(status, flight, refusal.description, at)
+        Outcome::Rejected(refusal)
+            if refusal.status == 409 && (at.maybe_sent || status.presence == Presence::Unknown) =>
+        {
+            abandon(status, flight, Abandoned::answered(refusal.description), at)
         }
-        Outcome::Rejected(refusal) => {
-            status.presence = Presence::Absent;
-            Absorbed::of(failed(status, flight, refusal.description, at))
-        }
+        Outcome::Rejected(refusal) => end(status, flight, refusal.description, at),
         Outcome::Busy { refusal, retry_after } => {
             again(status, flight, refusal.description, retry_after, at)
         }
         Outcome::Unauthorized(refusal) => again(status, flight, refusal.description, None, at),
         Outcome::NotSent(words) => again(status, flight, words, None, at),
-        Outcome::Unclear(doubt) => abandon(status, flight, doubt.description, at),
+        Outcome::Unclear(doubt) => abandon(status, flight, Abandoned::of(doubt), at),
         // It is made, but what was answered is lost. Asking once more is harmless; deleting is not (A0.1).
-        Outcome::Garbled(words) if status.retry.tries == 0 => {
+        Outcome::Garbled(words) if status.presence != Presence::Unknown => {
+            status.presence = Presence::Unknown;
             again(status, flight, words, None, at)
         }
-        Outcome::Garbled(words) => {
-            status.presence = Presence::Unknown;
-            Absorbed::of(failed(status, flight, words, at))
+        Outcome::Garbled(words) => end(status, flight, words, at),
+        Outcome::Gone => {
+            let cause = "the broker answered 410".to_owned();
+            abandon(status, flight, Abandoned::answered(cause), at)
         }
-        Outcome::Gone => abandon(status, flight, "the broker answered 410".to_owned(), at),
     }
 }
 
 /// The create column of table A0.5.
-fn made(status: Status, flight: &InFlight, making: Making, at: Circumstances) -> Absorbed {
+fn made(mut status: Status, flight: &InFlight, making: Making, at: Circumstances) -> Absorbed {
     match making {
         Making::Made { description } => ready(status, flight, description, at),
         Making::UnderWay { accepted, description } => {
-            under_way(status, flight, accepted, description, at)
+            operate(&mut status, |on| on.under_way(flight, accepted, description, at));
+            Absorbed::of(status)
         }
         Making::Failed(words) => {
-            let mut status = failed(status, flight, words.clone(), at);
-            status.presence = Presence::Absent;
-            status.broker_instance_id = None;
-            Absorbed { status, orphan: Some(words), gone: false }
+            fail(&mut status, flight, words.clone(), at);
+            give_up(status, Abandoned::answered(words))
         }
     }
 }
@@ -141,20 +138,38 @@ fn made(status: Status, flight: &InFlight, making: Making, at: Circumstances) ->
 /// Table A0.4 and the delete column of A0.5.
 fn removed(mut status: Status, flight: &InFlight, removal: Removal, at: Circumstances) -> Absorbed {
     match removal {
-        Removal::Gone => Absorbed { status, orphan: None, gone: true },
+        Removal::Gone => return Absorbed { status, orphan: None, gone: true },
         Removal::UnderWay { accepted, description } => {
-            status.retry = Retry::default();
-            under_way(status, flight, accepted, description, at)
+            operate(&mut status, |on| on.under_way(flight, accepted, description, at));
         }
-        Removal::Again { words, retry_after } => again(status, flight, words, retry_after, at),
+        Removal::Again { words, retry_after } => {
+            operate(&mut status, |on| on.again(flight, words, retry_after, at));
+        }
         Removal::Refused(words) => {
-            status.set_condition(
-                ConditionKind::DeleteFailed,
-                "the broker refused; delete again, or purge (which leaves it at the broker)"
-                    .to_owned(),
-                at.now,
-            );
-            Absorbed::of(failed(status, flight, words, at))
+            status.set_condition(ConditionKind::DeleteFailed, words.clone(), at.now);
+            fail(&mut status, flight, format!("{words}; delete again or purge"), at);
+        }
+    }
+    Absorbed::of(status)
+}
+
+fn not_asked(mut status: Status, flight: &InFlight, words: String, at: Circumstances) -> Absorbed {
+    match &flight.accepted {
+        Some(before) => {
+            operate(&mut status, |on| on.unasked(flight, before, words, at));
+            Absorbed::of(status)
+        }
+        None if flight.verb == Verb::Provision => {
+            let mut absorbed = again(status, flight, words, None, at);
+            if flight.body.is_none() {
+                // Nothing was prepared either: the next try begins anew.
+                absorbed.status.in_flight = None;
+            }
+            absorbed
+        }
+        None => {
+            operate(&mut status, |on| on.again(flight, words, None, at));
+            Absorbed::of(status)
         }
     }
 }
@@ -167,47 +182,11 @@ fn ready(
 ) -> Absorbed {
     status.presence = Presence::Present;
     status.observed_generation = flight.generation;
-    status.in_flight = None;
-    status.retry = Retry::default();
-    status.failure = None;
-    status.wished = None;
-    let words = description.unwrap_or_default();
-    status.last_operation = said(&status, flight.verb, OperationState::Succeeded, words, at);
+    operate(&mut status, |on| on.succeeded(flight, description.unwrap_or_default(), at));
     Absorbed::of(status)
 }
 
-fn under_way(
-    mut status: Status,
-    flight: &InFlight,
-    accepted: Accepted,
-    description: Option<String>,
-    at: Circumstances,
-) -> Absorbed {
-    // A broker that says nothing this time has not taken back what it said before.
-    let before = status.last_operation.as_ref().filter(|last| last.verb == flight.verb);
-    let words = description.or_else(|| before.map(|last| last.description.clone()));
-    let words = words.unwrap_or_default();
-    status.last_operation = said(&status, flight.verb, OperationState::InProgress, words, at);
-    status.in_flight = Some(InFlight { accepted: Some(accepted), ..flight.clone() });
-    Absorbed::of(status)
-}
-
-/// The broker works on it, and we could not ask how far it is.
-fn unasked(
-    mut status: Status,
-    flight: &InFlight,
-    before: &Accepted,
-    words: String,
-    at: Circumstances,
-) -> Absorbed {
-    status.retry = failed_try(&status.retry, flight.verb, words, None, at);
-    let poll_at = status.retry.not_before.unwrap_or(at.now);
-    let accepted = Some(Accepted { poll_at, ..before.clone() });
-    status.in_flight = Some(InFlight { accepted, ..flight.clone() });
-    Absorbed::of(status)
-}
-
-/// The same request again, later; for a creation that has been tried for long enough: the end.
+/// The same creation again, later; if it has been tried for long enough: the end.
 fn again(
     mut status: Status,
     flight: &InFlight,
@@ -215,49 +194,64 @@ fn again(
     retry_after: Option<std::time::Duration>,
     at: Circumstances,
 ) -> Absorbed {
-    if !flight.verb.is_removal() && is_over(&status, at) {
-        return Absorbed::of(failed(status, flight, words, at));
+    if operate(&mut status, |on| on.is_over(at.now)) {
+        return end(status, flight, words, at);
     }
-    status.retry = failed_try(&status.retry, flight.verb, words, retry_after, at);
-    status.in_flight = Some(InFlight { accepted: None, ..flight.clone() });
+    operate(&mut status, |on| on.again(flight, words, retry_after, at));
+    Absorbed::of(status)
+}
+
+/// Creating ends with an error. What an earlier try may have made goes to the orphans; what is known to be there
+/// stays, to be deleted by whoever wants it to be (A0.1: never automatically).
+fn end(mut status: Status, flight: &InFlight, words: String, at: Circumstances) -> Absorbed {
+    fail(&mut status, flight, words.clone(), at);
+    if status.presence == Presence::Unknown {
+        return Absorbed::of(status);
+    }
+    if at.maybe_sent {
+        return give_up(status, Abandoned::unanswered(words));
+    }
+    status.presence = Presence::Absent;
     Absorbed::of(status)
 }
 
 /// Something may exist under this attempt's id: leave it to be removed, and try again under a new id (decision 21).
-fn abandon(mut status: Status, flight: &InFlight, words: String, at: Circumstances) -> Absorbed {
-    status = if is_over(&status, at) {
-        failed(status, flight, words.clone(), at)
+fn abandon(
+    mut status: Status,
+    flight: &InFlight,
+    abandoned: Abandoned,
+    at: Circumstances,
+) -> Absorbed {
+    let words = abandoned.cause.clone();
+    if operate(&mut status, |on| on.is_over(at.now)) {
+        fail(&mut status, flight, words, at);
     } else {
-        let retry = failed_try(&status.retry, flight.verb, words.clone(), None, at);
-        Status { retry, in_flight: None, ..status }
-    };
+        operate(&mut status, |on| on.anew(flight, words, at));
+        status.observed_generation = at.generation;
+    }
+    give_up(status, abandoned)
+}
+
+/// This attempt's id is never used again.
+fn give_up(mut status: Status, abandoned: Abandoned) -> Absorbed {
     status.presence = Presence::Absent;
     status.broker_instance_id = None;
-    Absorbed { status, orphan: Some(words), gone: false }
+    Absorbed { status, orphan: Some(abandoned), gone: false }
 }
 
-fn failed(mut status: Status, flight: &InFlight, words: String, at: Circumstances) -> Status {
-    status.in_flight = None;
-    status.retry = Retry::default();
-    status.wished = None;
+fn fail(status: &mut Status, flight: &InFlight, words: String, at: Circumstances) {
     status.observed_generation = flight.generation;
-    status.failure = Some(Failure { generation: flight.generation, message: words.clone() });
-    status.last_operation = said(&status, flight.verb, OperationState::Failed, words, at);
-    status
+    operate(status, |on| on.failed(flight, words, at));
 }
 
-fn is_over(status: &Status, at: Circumstances) -> bool {
-    status.wished.is_some_and(|begun| time::since(begun, at.now) >= CREATE_GIVES_UP)
-}
-
-fn said(
-    status: &Status,
-    verb: Verb,
-    state: OperationState,
-    words: String,
-    at: Circumstances,
-) -> Option<LastOperation> {
-    Some(last_operation(status.last_operation.as_ref(), verb, state, words, at.now))
+fn operate<T>(status: &mut Status, change: impl FnOnce(&mut Operation<'_>) -> T) -> T {
+    change(&mut Operation {
+        in_flight: &mut status.in_flight,
+        retry: &mut status.retry,
+        wished: &mut status.wished,
+        failure: &mut status.failure,
+        last: &mut status.last_operation,
+    })
 }
 
 #[cfg(test)]
@@ -270,7 +264,14 @@ mod tests {
 
     fn at(second: i64) -> Circumstances {
         let now = Timestamp::from_second(second).unwrap();
-        Circumstances { now, random: 0, polling_seconds_max: None, maybe_sent: false }
+        Circumstances {
+            now,
+            random: 0,
+            polling_seconds_max: None,
+            maybe_sent: false,
+            generation: 1,
+            late_until: None,
+        }
     }
 
     fn flight(verb: Verb) -> InFlight {
@@ -342,6 +343,7 @@ mod tests {
         check(Outcome::Rejected(refusal(400, None)), false, (Absent, false, true, false));
         check(Outcome::Rejected(refusal(409, None)), false, (Absent, false, true, false));
         check(Outcome::Rejected(refusal(409, None)), true, (Absent, false, false, true));
+        check(Outcome::Rejected(refusal(400, None)), true, (Absent, false, true, true));
         let busy = Outcome::Busy {
             refusal: refusal(422, Some(RefusalCode::ConcurrencyError)),
             retry_after: None,
@@ -350,15 +352,24 @@ mod tests {
         check(Outcome::Unauthorized(refusal(401, None)), false, (Absent, true, false, false));
         check(Outcome::Unclear(doubt()), false, (Absent, false, false, true));
         check(Outcome::NotSent("refused".to_owned()), false, (Absent, true, false, false));
-        check(Outcome::Garbled("html".to_owned()), false, (Absent, true, false, false));
+        check(Outcome::Garbled("html".to_owned()), false, (Unknown, true, false, false));
     }
 
     #[test]
     fn a_second_garbled_answer_is_a_failure_and_is_not_deleted() {
-        let before = Status { retry: Retry { tries: 1, ..Retry::default() }, ..Status::default() };
-        let answer = Answer::Provisioned(Outcome::Garbled("html".to_owned()));
+        let before = Status { presence: Presence::Unknown, ..Status::default() };
+        for outcome in [
+            Outcome::Garbled("html".to_owned()),
+            // What is there does not vanish because the next request is refused.
+            Outcome::Rejected(refusal(400, None)),
+        ] {
+            let answer = Answer::Provisioned(outcome);
+            let found = absorb(&before, &flight(Verb::Provision), answer, at(10));
+            assert_eq!(seen(&found), (Presence::Unknown, false, true, false));
+        }
+        let answer = Answer::Provisioned(Outcome::Rejected(refusal(409, None)));
         let found = absorb(&before, &flight(Verb::Provision), answer, at(10));
-        assert_eq!(seen(&found), (Presence::Unknown, false, true, false));
+        assert_eq!(seen(&found), (Presence::Absent, false, false, true));
     }
 
     #[test]

@@ -1,22 +1,19 @@
 //! The only effects for instances: calls to the broker, each backed by a saved intention.
 
-use std::{
-    collections::BTreeSet,
-    sync::{Mutex, PoisonError, Weak},
-};
+use std::sync::Weak;
 
 use async_trait::async_trait;
 use dispatch_engine::{Key, Next, Reconciler};
 use dispatch_model::{
     Id, Object,
-    broker_operation::{InFlight, Verb},
+    broker_operation::{Failure, InFlight, Retry, Verb},
     orphan::Orphan,
-    service_binding::ServiceBinding,
+    service_binding::{self, ServiceBinding},
     service_instance::ServiceInstance,
+    status::ConditionKind,
 };
 use dispatch_osb::client::CallContext;
 use dispatch_store::{Batch, SealedKey, Stored};
-use uuid::Uuid;
 
 use super::{
     absorb::Answer,
@@ -25,8 +22,8 @@ use super::{
     save::{drop_body, forget, save},
 };
 use crate::{
-    controller::{self, Trouble},
-    features::service_binding,
+    controller::{self, Flights, Trouble},
+    features,
     platform::Platform,
 };
 
@@ -34,13 +31,12 @@ use crate::{
 #[derive(Debug)]
 pub struct Controller {
     platform: Weak<Platform>,
-    /// Operations that this process has begun and not yet sent. Any other may have been sent by an earlier one.
-    unsent: Mutex<BTreeSet<Uuid>>,
+    flights: Flights<Answer>,
 }
 
 impl Controller {
-    pub const fn new(platform: Weak<Platform>) -> Self {
-        Self { platform, unsent: Mutex::new(BTreeSet::new()) }
+    pub fn new(platform: Weak<Platform>) -> Self {
+        Self { platform, flights: Flights::default() }
     }
 }
 
@@ -74,22 +70,16 @@ impl Controller {
         let Some(instance) = controller::load::<ServiceInstance>(platform, id).await? else {
             return Ok(Next::Done);
         };
-        let seen = look(platform, id).await?;
+        let seen = self.look(platform, &instance).await?;
         match (plan(&instance, seen, platform.clock.now()), &instance.status.in_flight) {
             (Step::WaitUntil(at), _) => Ok(Next::At(at)),
             (Step::Begin(verb), _) => self.begin(platform, instance, verb).await,
-            (Step::Call, Some(flight)) => {
+            (Step::Call | Step::Poll, Some(flight)) => {
                 let flight = flight.clone();
-                let maybe_sent = !self.take_unsent(flight.id);
-                let answer = call(platform, &instance, &flight).await?;
-                save(platform, instance, &flight, answer, maybe_sent).await
-            }
-            (Step::Poll, Some(flight)) => {
-                let flight = flight.clone();
-                let answer = poll(platform, &instance, &flight).await?;
-                save(platform, instance, &flight, answer, true).await
+                self.exchange(platform, instance, flight).await
             }
             (Step::RemoveBindings, _) => remove_bindings(platform, id).await,
+            (Step::Blocked, _) => blocked(platform, instance).await,
             (Step::Forget, _) => {
                 forget(platform, &instance).await?;
                 Ok(Next::Done)
@@ -98,15 +88,57 @@ impl Controller {
         }
     }
 
+    async fn look(
+        &self,
+        platform: &Platform,
+        instance: &Object<ServiceInstance>,
+    ) -> Result<Seen, Trouble> {
+        let (store, everywhere) = (&platform.store, &platform.system);
+        let id = instance.meta.id.uuid();
+        let bindings = store.list_referring::<ServiceBinding>(everywhere, id).await?;
+        let orphans = store.list_referring::<Orphan>(everywhere, id).await?;
+        let living = bindings.iter().filter(|binding| binding.meta().deleting.is_none()).count();
+        let flight = instance.status.in_flight.as_ref();
+        Ok(Seen {
+            bindings: living,
+            leaving: bindings.len() - living + orphans.len(),
+            refused: bindings.iter().filter_map(refusal).count(),
+            unsent: flight.is_some_and(|flight| self.flights.is_unsent(flight.id)),
+        })
+    }
+
+    /// Sends what was intended or asks how far it is, and saves what comes back.
+    async fn exchange(
+        &self,
+        platform: &Platform,
+        instance: Object<ServiceInstance>,
+        flight: InFlight,
+    ) -> Result<Next, Trouble> {
+        let (known, maybe_sent) = self.flights.take(flight.id);
+        let answer = match known {
+            Some(answer) => answer,
+            None => ask(platform, &instance, &flight).await?,
+        };
+        let without_effect = !maybe_sent && answer.is_without_effect();
+        let saved = save(platform, instance, &flight, answer.clone(), maybe_sent).await;
+        match &saved {
+            Err(_) => self.flights.keep(flight.id, answer, maybe_sent),
+            Ok(_) if without_effect => self.flights.unsent(flight.id),
+            Ok(_) => {}
+        }
+        saved
+    }
+
     /// Saves what will be done, with every id and byte it will use. What it replaces is dropped with it.
     async fn begin(
         &self,
         platform: &Platform,
-        mut instance: Object<ServiceInstance>,
+        before: Object<ServiceInstance>,
         verb: Verb,
     ) -> Result<Next, Trouble> {
         let now = platform.clock.now();
-        let flight = InFlight {
+        let mut instance = before.clone();
+        let mut flight = InFlight {
             verb,
             id: platform.entropy.uuid(),
             generation: instance.meta.generation,
@@ -115,47 +147,51 @@ impl Controller {
             target: request::attempt_id(platform, &mut instance),
             accepted: None,
         };
-        let mut batch = drop_body(Batch::system("begin"), &instance);
-        let status = &mut instance.status;
-        status.in_flight = Some(flight.clone());
-        status.failure = None;
+        let mut batch = drop_body(Batch::system("begin"), &before);
         if verb == Verb::Provision {
-            status.wished = status.wished.or(Some(now));
-            match request::prepare(platform, &instance, flight.target).await? {
-                Ok(body) => {
-                    let version = instance.meta.status_revision + 1;
-                    let key = SealedKey { owner: instance.meta.id.uuid(), version };
-                    batch = batch.seal(instance.meta.organization, key, body);
-                    if let Some(flight) = &mut instance.status.in_flight {
-                        flight.body = Some(version);
-                    }
-                }
+            instance.status.wished = instance.status.wished.or(Some(now));
+            let body = match request::prepare(platform, &instance, flight.target).await? {
+                Ok(body) => body,
                 Err(words) => {
+                    // No attempt was made, so that no id is used up; but the wish gets older.
+                    let status = &mut instance.status;
+                    status.attempts = before.status.attempts;
+                    status.broker_instance_id = before.status.broker_instance_id;
                     let answer = Answer::NotAsked(words);
                     return save(platform, instance, &flight, answer, false).await;
                 }
-            }
+            };
+            let version = instance.meta.status_revision + 1;
+            let key = SealedKey { owner: instance.meta.id.uuid(), version };
+            batch = batch.seal(instance.meta.organization, key, body);
+            flight.body = Some(version);
+        } else {
+            instance.status.retry = Retry::default();
+            instance.status.clear_condition(ConditionKind::DeleteFailed);
         }
-        platform.store.commit(batch.update_status(&instance)).await?;
-        self.unsent.lock().unwrap_or_else(PoisonError::into_inner).insert(flight.id);
+        instance.status.failure = None;
+        let operation = flight.id;
+        instance.status.in_flight = Some(flight);
+        let batch = batch.update_status(&instance);
+        controller::commit(platform, "service_instance/begin", batch).await?;
+        if let Some(replaced) = &before.status.in_flight {
+            self.flights.forget(replaced.id);
+        }
+        self.flights.unsent(operation);
         Ok(Next::Again)
     }
-
-    fn take_unsent(&self, operation: Uuid) -> bool {
-        self.unsent.lock().unwrap_or_else(PoisonError::into_inner).remove(&operation)
-    }
 }
 
-async fn look(platform: &Platform, id: Id<ServiceInstance>) -> Result<Seen, Trouble> {
-    let (store, everywhere) = (&platform.store, &platform.system);
-    let bindings = store.list_referring::<ServiceBinding>(everywhere, id.uuid()).await?;
-    let orphans = store.list_referring::<Orphan>(everywhere, id.uuid()).await?;
-    let living = bindings.iter().filter(|binding| binding.meta().deleting.is_none()).count();
-    Ok(Seen { bindings: living, leaving: bindings.len() - living + orphans.len() })
+/// Why the broker does not unbind a binding, if it was asked and has refused.
+fn refusal(stored: &Stored<ServiceBinding>) -> Option<String> {
+    let Stored::Readable(binding) = stored else { return None };
+    let refused = binding.meta.deleting.is_some()
+        && service_binding::phase(binding).0 == dispatch_model::Phase::Error;
+    let words = binding.status.failure.as_ref().map(|failure| &failure.message);
+    words.filter(|_| refused).map(|words| format!("service binding {}: {words}", binding.meta.name))
 }
 
-/// Sends what was intended.
-async fn call(
+async fn ask(
     platform: &Platform,
     instance: &Object<ServiceInstance>,
     flight: &InFlight,
@@ -165,29 +201,22 @@ async fn call(
         Err(words) => return Ok(Answer::NotAsked(words)),
     };
     let context = CallContext::of_platform(platform.entropy.uuid());
-    if flight.verb != Verb::Provision {
-        let target = request::target(instance, flight);
-        return Ok(Answer::Deprovisioned(client.deprovision(&target, &context).await));
-    }
-    match request::sealed_request(platform, instance, flight).await? {
-        Some(prepared) => Ok(Answer::Provisioned(client.send_provision(&prepared, &context).await)),
-        None => Ok(Answer::NotAsked("the request that was to be sent is lost".to_owned())),
-    }
-}
-
-async fn poll(
-    platform: &Platform,
-    instance: &Object<ServiceInstance>,
-    flight: &InFlight,
-) -> Result<Answer, Trouble> {
-    let client = match request::client(platform, instance).await? {
-        Ok((_, client)) => client,
-        Err(words) => return Ok(Answer::NotAsked(words)),
-    };
-    let context = CallContext::of_platform(platform.entropy.uuid());
-    let operation = flight.accepted.as_ref().and_then(|accepted| accepted.operation.as_deref());
     let target = request::target(instance, flight);
-    Ok(Answer::Polled(client.poll_instance(&target, operation, &context).await))
+    let faults = &platform.faults;
+    if let Some(accepted) = &flight.accepted {
+        let poll = client.poll_instance(&target, accepted.operation.as_deref(), &context);
+        return Ok(Answer::Polled(faults.around("service_instance/poll", poll).await));
+    }
+    if flight.verb != Verb::Provision {
+        let call = client.deprovision(&target, &context);
+        let outcome = faults.around("service_instance/deprovision", call).await;
+        return Ok(Answer::Deprovisioned(outcome));
+    }
+    let Some(prepared) = request::sealed_request(platform, instance, flight).await? else {
+        return Ok(Answer::NotAsked("the request that was to be sent is lost".to_owned()));
+    };
+    let call = client.send_provision(&prepared, &context);
+    Ok(Answer::Provisioned(faults.around("service_instance/provision", call).await))
 }
 
 /// Asks for the bindings to go; the instance follows when the last one has.
@@ -197,8 +226,25 @@ async fn remove_bindings(platform: &Platform, id: Id<ServiceInstance>) -> Result
     for stored in bindings {
         let Stored::Readable(binding) = stored else { continue };
         if binding.meta.deleting.is_none() {
-            service_binding::mark_deleting(platform, binding).await?;
+            features::service_binding::mark_deleting(platform, binding).await?;
         }
     }
+    Ok(Next::Done)
+}
+
+/// The broker keeps the bindings, so that the instance cannot go (OSB-181). Deleting it again asks for them again.
+async fn blocked(
+    platform: &Platform,
+    mut instance: Object<ServiceInstance>,
+) -> Result<Next, Trouble> {
+    let (store, id) = (&platform.store, instance.meta.id.uuid());
+    let bindings = store.list_referring::<ServiceBinding>(&platform.system, id).await?;
+    let words: Vec<String> = bindings.iter().filter_map(refusal).collect();
+    let message = words.join("; ");
+    let now = platform.clock.now();
+    instance.status.set_condition(ConditionKind::DeleteFailed, message.clone(), now);
+    instance.status.failure = Some(Failure { generation: instance.meta.generation, message });
+    let batch = Batch::system("bindings are in the way").update_status(&instance);
+    controller::commit(platform, "service_instance/blocked", batch).await?;
     Ok(Next::Done)
 }

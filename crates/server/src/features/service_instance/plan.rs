@@ -3,7 +3,7 @@
 use dispatch_model::{
     Object,
     broker_operation::{InFlight, Presence, Verb},
-    service_instance::ServiceInstance,
+    service_instance::{ServiceInstance, Status},
 };
 use jiff::Timestamp;
 
@@ -16,6 +16,10 @@ pub(super) struct Seen {
     pub(super) bindings: usize,
     /// Bindings on their way out, and abandoned ones that are still to be removed at the broker.
     pub(super) leaving: usize,
+    /// Those of them that the broker has refused to unbind.
+    pub(super) refused: usize,
+    /// What is in flight has certainly had no effect.
+    pub(super) unsent: bool,
 }
 
 #[derive(Debug, PartialEq, Eq)]
@@ -28,6 +32,8 @@ pub(super) enum Step {
     Poll,
     /// Ask for its bindings to go first.
     RemoveBindings,
+    /// Say that its bindings are in the way.
+    Blocked,
     /// Nothing is left anywhere: drop the object.
     Forget,
     WaitUntil(Timestamp),
@@ -43,21 +49,31 @@ pub(super) fn plan(instance: &Object<ServiceInstance>, seen: Seen, now: Timestam
         .is_some_and(|failure| failure.generation == instance.meta.generation);
     match (&status.in_flight, instance.meta.deleting.is_some()) {
         (Some(flight), false) => go_on(instance, flight, now),
-        (None, _) if failed => Step::Rest,
+        (None, false) if failed => Step::Rest,
         (None, false) => match status.presence {
             Presence::Present => Step::Rest,
-            Presence::Absent | Presence::Unknown => match status.retry.not_before {
-                Some(at) if at > now => Step::WaitUntil(at),
-                _ => Step::Begin(Verb::Provision),
-            },
+            Presence::Absent | Presence::Unknown => {
+                let asked_again = status.observed_generation != instance.meta.generation;
+                match status.retry.not_before {
+                    Some(at) if at > now && !asked_again => Step::WaitUntil(at),
+                    _ => Step::Begin(Verb::Provision),
+                }
+            }
         },
+        (None, true) if failed && (seen.refused > 0 || was_refused(status)) => Step::Rest,
         (flight, true) => leave(instance, flight.as_ref(), seen, now),
     }
 }
 
+/// The broker itself said no to removing the instance.
+fn was_refused(status: &Status) -> bool {
+    status.last_operation.as_ref().is_some_and(|last| last.verb == Verb::Deprovision)
+}
+
 fn go_on(instance: &Object<ServiceInstance>, flight: &InFlight, now: Timestamp) -> Step {
+    let asked_again = flight.accepted.is_none() && flight.generation != instance.meta.generation;
     match due(flight, &instance.status.retry) {
-        Some(at) if at > now => Step::WaitUntil(at),
+        Some(at) if at > now && !asked_again => Step::WaitUntil(at),
         _ if flight.accepted.is_some() => Step::Poll,
         _ => Step::Call,
     }
@@ -76,7 +92,9 @@ fn leave(
         }
         Some(flight) if flight.verb == Verb::Deprovision => go_on(instance, flight, now),
         _ if seen.bindings > 0 => Step::RemoveBindings,
+        _ if seen.leaving > 0 && seen.leaving == seen.refused => Step::Blocked,
         _ if seen.leaving > 0 => Step::Rest,
+        Some(_) if seen.unsent && instance.status.presence == Presence::Absent => Step::Forget,
         // It may have been sent, whatever we know of it.
         Some(_) => Step::Begin(Verb::Deprovision),
         None if instance.status.presence == Presence::Absent => Step::Forget,
@@ -86,7 +104,9 @@ fn leave(
 
 #[cfg(test)]
 mod tests {
-    use dispatch_model::broker_operation::{Accepted, Failure, Retry};
+    use dispatch_model::broker_operation::{
+        Accepted, Failure, LastOperation, OperationState, Retry,
+    };
     use uuid::Uuid;
 
     use super::*;
@@ -121,7 +141,7 @@ mod tests {
     ) {
         let mut instance = objects::instance();
         change(&mut instance);
-        let seen = Seen { bindings: seen.0, leaving: seen.1 };
+        let seen = Seen { bindings: seen.0, leaving: seen.1, ..Seen::default() };
         assert_eq!(plan(&instance, seen, at(100)), expect, "{:?}", instance.status);
     }
 
@@ -142,7 +162,20 @@ mod tests {
     fn a_failed_try_waits_for_its_time_and_a_failure_waits_for_somebody() {
         let retry = Retry { tries: 1, not_before: Some(at(130)), last_error: None };
         let waiting = retry.clone();
-        check(|i| i.status.retry = waiting, (0, 0), Step::WaitUntil(at(130)));
+        check(
+            |i| {
+                i.status.retry = waiting.clone();
+                i.status.observed_generation = 1;
+            },
+            (0, 0),
+            Step::WaitUntil(at(130)),
+        );
+        let again = |i: &mut Object<ServiceInstance>| {
+            i.status.retry = waiting.clone();
+            i.status.in_flight = flight(Verb::Provision, None);
+            i.meta.generation = 2;
+        };
+        check(again, (0, 0), Step::Call);
         check(
             |i| {
                 i.status.in_flight = flight(Verb::Provision, None);
@@ -198,9 +231,40 @@ mod tests {
                 i.meta.generation = generation;
                 i.status.presence = Presence::Present;
                 i.status.failure = Some(Failure { generation: 2, message: "no".to_owned() });
+                i.status.last_operation = Some(LastOperation {
+                    verb: Verb::Deprovision,
+                    state: OperationState::Failed,
+                    description: "no".to_owned(),
+                    since: at(60),
+                });
             }
         };
         check(refused(2), (0, 0), Step::Rest);
         check(refused(3), (0, 0), Step::Begin(Verb::Deprovision));
+    }
+
+    #[test]
+    fn bindings_that_the_broker_keeps_are_said_to_be_in_the_way_and_then_waited_for() {
+        let mut instance = objects::instance();
+        instance.meta.deleting = Some(at(50));
+        instance.status.presence = Presence::Present;
+        let blocked = Seen { leaving: 2, refused: 2, ..Seen::default() };
+        let one_more_try = Seen { refused: 1, ..blocked };
+        assert_eq!(plan(&instance, blocked, at(100)), Step::Blocked);
+        assert_eq!(plan(&instance, one_more_try, at(100)), Step::Rest);
+        instance.status.failure = Some(Failure { generation: 1, message: "no".to_owned() });
+        assert_eq!(plan(&instance, blocked, at(100)), Step::Rest);
+        assert_eq!(plan(&instance, Seen::default(), at(100)), Step::Begin(Verb::Deprovision));
+    }
+
+    #[test]
+    fn what_was_never_sent_is_forgotten_without_a_word_to_the_broker() {
+        let mut instance = objects::instance();
+        instance.meta.deleting = Some(at(50));
+        instance.status.in_flight = flight(Verb::Provision, None);
+        let unsent = Seen { unsent: true, ..Seen::default() };
+        assert_eq!(plan(&instance, unsent, at(100)), Step::Forget);
+        instance.status.presence = Presence::Unknown;
+        assert_eq!(plan(&instance, unsent, at(100)), Step::Begin(Verb::Deprovision));
     }
 }

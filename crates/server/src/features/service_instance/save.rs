@@ -9,13 +9,19 @@ use dispatch_model::{
     service_binding::{self, ServiceBinding},
     service_instance::ServiceInstance,
 };
-use dispatch_store::{Batch, CommitError, SealedKey};
+use dispatch_store::{Batch, CommitError, SealedKey, Stored};
+use jiff::Timestamp;
 
-use super::absorb::{Absorbed, Answer, absorb};
+use super::{
+    absorb::{Absorbed, Answer, absorb},
+    delete::purge_into,
+};
 use crate::{
-    broker_operation::{Circumstances, due},
+    broker_operation::{Abandoned, Circumstances, LATE_WORK, due},
     controller::{self, Trouble},
+    features,
     platform::Platform,
+    time,
 };
 
 /// Absorbs an answer and saves what it teaches. If somebody saved first, the same answer is absorbed again by what is
@@ -30,19 +36,24 @@ pub(super) async fn save(
     let (broker, service, plan) =
         (instance.spec.broker, &instance.spec.service, &instance.spec.plan);
     let polling_seconds_max =
-        controller::polling_seconds_max(platform, broker, service, plan).await?;
+        controller::polling_seconds_max(platform, broker, service, plan).await;
+    let generation = instance.meta.generation;
     loop {
         let at = Circumstances {
             now: platform.clock.now(),
             random: platform.entropy.number(),
             polling_seconds_max,
             maybe_sent,
+            generation,
+            late_until: late_until(&instance, flight),
         };
         let absorbed = absorb(&instance.status, flight, answer.clone(), at);
         match commit(platform, &instance, absorbed, flight).await {
-            Err(CommitError::Stale { .. }) => {}
-            Err(CommitError::Gone { .. }) => return Ok(Next::Done),
-            Err(error) => return Err(error.into()),
+            // Also when somebody took the automatic binding's name meanwhile: it then gets another.
+            Err(Trouble::Commit(
+                CommitError::Stale { .. } | CommitError::Gone { .. } | CommitError::Exists { .. },
+            )) => {}
+            Err(trouble) => return Err(trouble),
             Ok(next) => return Ok(next),
         }
         let Some(now) = controller::load(platform, instance.meta.id).await? else {
@@ -55,12 +66,19 @@ pub(super) async fn save(
     }
 }
 
+/// A removal of what was never seen to exist: a lost request may still make it.
+fn late_until(instance: &Object<ServiceInstance>, flight: &InFlight) -> Option<Timestamp> {
+    let never_seen = instance.status.presence == Presence::Absent;
+    let removal = flight.verb == Verb::Deprovision && never_seen;
+    removal.then(|| time::after(flight.begun, LATE_WORK))
+}
+
 async fn commit(
     platform: &Platform,
     before: &Object<ServiceInstance>,
     absorbed: Absorbed,
     flight: &InFlight,
-) -> Result<Next, CommitError> {
+) -> Result<Next, Trouble> {
     if absorbed.gone {
         forget(platform, before).await?;
         return Ok(Next::Done);
@@ -74,19 +92,26 @@ async fn commit(
     if still.is_none() {
         batch = drop_body(batch, before);
     }
-    if let Some(cause) = absorbed.orphan {
-        let orphan = orphan(platform, before, flight, cause);
+    let mut wake = Vec::new();
+    if let Some(abandoned) = absorbed.orphan {
+        let orphan = abandon(platform, before, flight, abandoned);
         batch = batch.create(&orphan, &[before.spec.broker.uuid()], &[]);
+        wake.push((Kind::Orphan, orphan.meta.id.uuid()));
     }
-    let mut binding = None;
-    if is_newly_ready(before, &after, flight) {
-        let automatic = automatic_binding(platform, before).await;
-        batch = batch.create(&automatic, &[before.meta.id.uuid()], &[]);
-        binding = Some(automatic.meta.id.uuid());
+    if is_newly_ready(before, &after) {
+        // Whoever asked for a binding too early waits for this.
+        let (store, id) = (&platform.store, before.meta.id.uuid());
+        let waiting = store.list_referring::<ServiceBinding>(&platform.system, id).await?;
+        wake.extend(waiting.iter().map(|one| (Kind::ServiceBinding, one.meta().id.uuid())));
+        if before.spec.bindable && before.meta.deleting.is_none() {
+            let automatic = automatic_binding(platform, before).await;
+            batch = batch.create(&automatic, &[id], &[]);
+            wake.push((Kind::ServiceBinding, automatic.meta.id.uuid()));
+        }
     }
-    platform.store.commit(batch).await?;
-    if let Some(binding) = binding {
-        platform.wakers.wake(Kind::ServiceBinding, binding);
+    controller::commit(platform, "service_instance/answer", batch).await?;
+    for (kind, id) in wake {
+        platform.wakers.wake(kind, id);
     }
     Ok(Next::Again)
 }
@@ -105,16 +130,8 @@ fn only_the_next_poll_differs(
     after == before.status
 }
 
-fn is_newly_ready(
-    before: &Object<ServiceInstance>,
-    after: &Object<ServiceInstance>,
-    flight: &InFlight,
-) -> bool {
-    flight.verb == Verb::Provision
-        && before.status.presence != Presence::Present
-        && after.status.presence == Presence::Present
-        && before.spec.bindable
-        && before.meta.deleting.is_none()
+fn is_newly_ready(before: &Object<ServiceInstance>, after: &Object<ServiceInstance>) -> bool {
+    before.status.presence != Presence::Present && after.status.presence == Presence::Present
 }
 
 /// Without the exact body, which nobody will send again.
@@ -125,39 +142,35 @@ pub(super) fn drop_body(batch: Batch, before: &Object<ServiceInstance>) -> Batch
     }
 }
 
-/// The end of the object. Whoever waits for it is woken.
+/// The end of the object, and of what was asked for at the last moment and can never be. Whoever waits is woken.
 pub(super) async fn forget(
     platform: &Platform,
     instance: &Object<ServiceInstance>,
-) -> Result<(), CommitError> {
-    let batch = drop_body(Batch::system("instance deleted"), instance).delete(instance);
-    platform.store.commit(batch).await?;
+) -> Result<(), Trouble> {
+    let stored = Stored::Readable(instance.clone());
+    let batch = purge_into(platform, Batch::system("instance deleted"), stored).await?;
+    controller::commit(platform, "service_instance/forget", batch).await?;
     platform.wakers.wake(Kind::ServiceBroker, instance.spec.broker.uuid());
     Ok(())
 }
 
-fn orphan(
+fn abandon(
     platform: &Platform,
     instance: &Object<ServiceInstance>,
     flight: &InFlight,
-    cause: String,
+    abandoned: Abandoned,
 ) -> Object<Orphan> {
-    let id: Id<Orphan> = Id::from_uuid(platform.entropy.uuid());
-    let name = id.to_string().parse().expect("a UUID's text is a name");
-    let (organization, now) = (instance.meta.organization, platform.clock.now());
-    Object {
-        meta: Meta::new(id, organization, name, now, Default::default()),
-        spec: orphan::Spec {
-            broker: instance.spec.broker,
-            service: instance.spec.service.clone(),
-            plan: instance.spec.plan.clone(),
-            instance: flight.target,
-            binding: None,
-            cause,
-            waiting: Vec::new(),
-        },
-        status: orphan::Status::default(),
-    }
+    let spec = orphan::Spec {
+        broker: instance.spec.broker,
+        service: instance.spec.service.clone(),
+        plan: instance.spec.plan.clone(),
+        instance: flight.target,
+        binding: None,
+        cause: abandoned.cause,
+        unanswered: abandoned.unanswered,
+        waiting: Vec::new(),
+    };
+    features::orphan::object(platform, instance.meta.organization, spec)
 }
 
 /// The binding that an instance of a bindable plan gets by itself. It has the instance's name, or if somebody was
