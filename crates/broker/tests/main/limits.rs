@@ -1,5 +1,6 @@
 //! Every wait has an end, and what ended in the middle can be repeated.
 
+use std::path::Path;
 use std::time::Duration;
 
 use dispatch_broker::postgresql::Options;
@@ -16,11 +17,13 @@ async fn blocked(
     set: impl FnOnce(&mut Options),
 ) -> (tempfile::TempDir, Broker, String, tokio_postgres::Client) {
     let data = tempfile::tempdir().expect("a directory");
+    let instance = new_id();
+    let broker = Broker::on(data.path()).await;
+    assert_eq!(broker.provision(&instance).await.0, 201);
+    broker.finish().await.expect("ended well");
     let mut options = options(cluster().await, data.path());
     set(&mut options);
     let broker = Broker::start(options).await;
-    let instance = new_id();
-    assert_eq!(broker.provision(&instance).await.0, 201);
     let holder = cluster().await.admin("postgres").await.expect("connected");
     // Whoever changes the database's row waits for this one.
     let hold = format!("BEGIN; ALTER DATABASE \"{instance}\" CONNECTION LIMIT 19");
@@ -28,8 +31,11 @@ async fn blocked(
     (data, broker, instance, holder)
 }
 
-async fn release(broker: Broker, instance: &str, holder: &tokio_postgres::Client) {
+/// What was cut off can be repeated, by a broker with the usual limits.
+async fn release(data: &Path, broker: Broker, instance: &str, holder: &tokio_postgres::Client) {
+    broker.finish().await.expect("ended well");
     holder.batch_execute("ROLLBACK").await.expect("let go");
+    let broker = Broker::on(data).await;
     assert_eq!(broker.deprovision(instance).await.0, 200);
     assert_gone(instance).await;
     broker.finish().await.expect("ended well");
@@ -37,31 +43,31 @@ async fn release(broker: Broker, instance: &str, holder: &tokio_postgres::Client
 
 #[tokio::test]
 async fn a_lock_is_waited_for_so_long() {
-    let (_data, broker, instance, holder) = blocked(|options| options.timeouts.lock = SHORT).await;
+    let (data, broker, instance, holder) = blocked(|options| options.timeouts.lock = SHORT).await;
     let (status, body) = broker.deprovision(&instance).await;
     assert_eq!((status, &body["error"]), (422, &json!("ConcurrencyError")), "{body}");
-    release(broker, &instance, &holder).await;
+    release(data.path(), broker, &instance, &holder).await;
 }
 
 #[tokio::test]
 async fn a_statement_may_take_so_long() {
-    let (_data, broker, instance, holder) =
+    let (data, broker, instance, holder) =
         blocked(|options| options.timeouts.statement = SHORT * 10).await;
     // The lock is waited for longer than a statement may take.
     let (status, body) = broker.deprovision(&instance).await;
     assert_eq!(status, 503, "{body}");
     assert_eq!(body["description"], "PostgreSQL took longer than 3000 ms to close the database");
-    release(broker, &instance, &holder).await;
+    release(data.path(), broker, &instance, &holder).await;
 }
 
 #[tokio::test]
 async fn an_operation_may_take_so_long_and_is_then_dropped_where_it_is() {
-    let (_data, broker, instance, holder) =
+    let (data, broker, instance, holder) =
         blocked(|options| options.timeouts.operation = SHORT * 10).await;
     let (status, body) = broker.deprovision(&instance).await;
     assert_eq!(status, 503, "{body}");
     assert!(body["description"].as_str().expect("words").contains("3000 ms"), "{body}");
-    release(broker, &instance, &holder).await;
+    release(data.path(), broker, &instance, &holder).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -9,7 +9,7 @@ use std::process::{Child, Command, Stdio};
 use dispatch_broker::postgresql::{AdminUrlSource, Options, Steps, serve};
 use tokio::net::TcpListener;
 
-use crate::support::{cluster, eventually};
+use crate::support::{be_patient, cluster, eventually};
 
 const DATA: &str = "DISPATCH_BROKER_TEST_DATA";
 const POINTS: &str = "DISPATCH_BROKER_TEST_POINTS";
@@ -22,13 +22,16 @@ impl Process {
         fs::write(data.join("admin-url"), cluster().await.admin_url()).expect("written");
         fs::copy(cluster().await.ca_file(), data.join("ca.pem")).expect("copied");
         let address = data.join("address");
+        let log = data.join("process.log");
         let _ = fs::remove_file(&address);
         let test = "process::a_broker_runs_here_when_another_test_says_so";
-        let child = Command::new(env::current_exe().expect("this binary"))
+        // Not by its path: a build may be replacing the file right now.
+        let child = Command::new("/proc/self/exe")
             .args(["--exact", test, "--nocapture"])
             .env(DATA, data)
             .env(POINTS, points.to_string())
             .stdout(Stdio::null())
+            .stderr(fs::File::create(&log).expect("a file"))
             .spawn()
             .expect("started");
         let mut process = Self(child);
@@ -39,7 +42,10 @@ impl Process {
                     url = format!("http://{}", text.trim());
                     Ok(())
                 }
-                _ => Err(format!("no broker: {:?}", process.0.try_wait())),
+                _ => {
+                    let said = fs::read_to_string(&log).unwrap_or_default();
+                    Err(format!("no broker: {:?}: {said}", process.0.try_wait()))
+                }
             };
             async { found }
         })
@@ -67,6 +73,7 @@ async fn a_broker_runs_here_when_another_test_says_so() {
     let points = env::var(POINTS).expect("points").parse().expect("a number");
     let mut options = Options::new(data, AdminUrlSource::File(data.join("admin-url")));
     options.ca_file = Some(data.join("ca.pem"));
+    be_patient(&mut options);
     options.steps = Steps::exits_after(points);
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let address = listener.local_addr().expect("an address");

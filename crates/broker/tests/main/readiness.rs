@@ -8,7 +8,7 @@ use dispatch_broker::postgresql::{
 use dispatch_broker::testing::PostgresCluster;
 use serde_json::json;
 
-use crate::support::{Broker, cluster, eventually, new_id, options};
+use crate::support::{Broker, be_patient, cluster, eventually, new_id, options};
 
 #[tokio::test]
 async fn a_restart_of_postgresql_is_survived() {
@@ -49,6 +49,7 @@ async fn an_administrator_with_createrole_and_createdb_is_enough() {
     let url = own.url("lesser", "pw", "postgres");
     let mut options = Options::new(data.path(), AdminUrlSource::Value(url.into()));
     options.ca_file = Some(own.ca_file());
+    be_patient(&mut options);
     // What it may not put right is said.
     let faults = faults(&options).await;
     let database = |name: &str| Fault::PublicConnect { database: name.to_owned() };

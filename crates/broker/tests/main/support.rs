@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use dispatch_broker::postgresql::{
-    AdminUrlSource, Options, SERVICE_ID, SHARED_SMALL_ID, ServeError, Steps, serve,
+    AdminUrlSource, Options, SERVICE_ID, SHARED_SMALL_ID, ServeError, Steps, Timeouts, serve,
 };
 use dispatch_broker::testing::PostgresCluster;
 use serde_json::{Map, Value, json};
@@ -41,8 +41,21 @@ pub(crate) fn options(cluster: &PostgresCluster, data: &Path) -> Options {
     let url = cluster.admin_url().into();
     let mut options = Options::new(data, AdminUrlSource::Value(url));
     options.ca_file = Some(cluster.ca_file());
-    options.start = Duration::ZERO;
+    be_patient(&mut options);
     options
+}
+
+/// No test that is not about a limit runs into one, however busy the machine is.
+pub(crate) fn be_patient(options: &mut Options) {
+    options.start = Duration::from_secs(60);
+    options.timeouts = Timeouts {
+        connect: Duration::from_secs(30),
+        statement: Duration::from_secs(60),
+        lock: Duration::from_secs(30),
+        sessions: Duration::from_secs(60),
+        turn: Duration::from_secs(60),
+        operation: Duration::from_secs(110),
+    };
 }
 
 /// A running broker.
@@ -244,7 +257,7 @@ pub(crate) async fn eventually<F: Future<Output = Result<(), String>>>(mut ask: 
     loop {
         match ask().await {
             Ok(()) => return,
-            Err(reason) if started.elapsed() > Duration::from_secs(60) => panic!("{reason}"),
+            Err(reason) if started.elapsed() > Duration::from_secs(120) => panic!("{reason}"),
             Err(_) => tokio::time::sleep(Duration::from_millis(20)).await,
         }
     }
