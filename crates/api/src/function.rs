@@ -43,6 +43,9 @@ pub struct Schema {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Function {
+    /// Which layers of the sandbox hold its workers on this machine, and which do not; ours.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub confinement: String,
     pub created_time: i64,
     pub faas_id: Uuid,
     #[serde(rename = "functionImageURL", default, skip_serializing_if = "String::is_empty")]

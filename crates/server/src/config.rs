@@ -7,6 +7,8 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 
+use crate::pip;
+
 /// What can be set, with its default. Unknown keys are refused.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -31,6 +33,8 @@ pub struct Settings {
     pub allow_private_addresses: bool,
     /// How long a broker may take to answer one request, in milliseconds (OSB-013).
     pub broker_timeout_ms: u64,
+    /// How dependencies are installed, and from where.
+    pub build: pip::Build,
 }
 
 impl Default for Settings {
@@ -47,6 +51,7 @@ impl Default for Settings {
             insecure_listen: false,
             allow_private_addresses: true,
             broker_timeout_ms: 60_000,
+            build: pip::Build::default(),
         }
     }
 }
@@ -86,18 +91,15 @@ impl Settings {
                 .map_err(|source| SettingsError::Unreadable { path: path.to_owned(), source })?;
             let origin = path.display().to_string();
             let given: toml::Table =
-                text.parse().map_err(|error: toml::de::Error| wrong(&origin, error.to_string()))?;
-            put(&mut table, given).map_err(|why| wrong(&origin, why))?;
+                text.parse().map_err(|error| wrong(&origin, without_the_text(&text, &error)))?;
+            put(&mut table, "", given).map_err(|why| wrong(&origin, why))?;
         }
-        let given = environment
-            .into_iter()
-            .filter_map(|(name, text)| {
-                let key = name.strip_prefix(PREFIX)?;
-                Some((key.to_ascii_lowercase(), value(&text)))
-            })
-            .collect();
         let origin = format!("{PREFIX}* in the environment");
-        put(&mut table, given).map_err(|why| wrong(&origin, why))?;
+        for (name, text) in environment {
+            let Some(key) = name.strip_prefix(PREFIX) else { continue };
+            put_one(&mut table, &key.to_ascii_lowercase(), &text)
+                .map_err(|why| wrong(&origin, why))?;
+        }
         let settings: Self = table
             .try_into()
             .map_err(|error: toml::de::Error| wrong("settings", error.message().to_owned()))?;
@@ -105,8 +107,12 @@ impl Settings {
         Ok(settings)
     }
 
-    /// Anything but loopback needs TLS or a word that it is meant.
+    /// Anything but loopback needs TLS or a word that it is meant; and what `build.pip` says must be usable.
     pub fn check(&self) -> Result<(), SettingsError> {
+        self.build.pip.check().map_err(|(key, why)| SettingsError::Wrong {
+            origin: format!("build.pip.{key}"),
+            why,
+        })?;
         if self.listen.ip().is_loopback() || self.insecure_listen {
             return Ok(());
         }
@@ -114,16 +120,66 @@ impl Settings {
     }
 }
 
-fn put(table: &mut toml::Table, given: toml::Table) -> Result<(), String> {
+/// Puts what a file says over what is known. `within` is the dotted name of the table, and its dot.
+fn put(table: &mut toml::Table, within: &str, given: toml::Table) -> Result<(), String> {
     for (key, value) in given {
-        if !table.contains_key(&key) {
-            let near = table.keys().min_by_key(|known| crate::schema::distance(known, &key));
-            let near = near.map_or(String::new(), |near| format!("; did you mean {near}?"));
-            return Err(format!("unknown key {key}{near}"));
+        match (table.get_mut(&key), value) {
+            (Some(toml::Value::Table(known)), toml::Value::Table(given)) => {
+                put(known, &format!("{within}{key}."), given)?;
+            }
+            (Some(known), value) => *known = value,
+            (None, _) => {
+                let known = table.keys().map(|known| format!("{within}{known}")).collect();
+                return Err(unknown(&format!("{within}{key}"), known));
+            }
         }
-        table.insert(key, value);
     }
     Ok(())
+}
+
+/// The same for one variable: `BUILD_PIP_INDEX_URL` is `build.pip.index_url`. Lists are told apart by white space.
+fn put_one(table: &mut toml::Table, key: &str, text: &str) -> Result<(), String> {
+    match find(table, key) {
+        Some(toml::Value::Array(list)) => {
+            *list = text.split_whitespace().map(|word| word.to_owned().into()).collect();
+        }
+        // Text stays text, whatever it looks like.
+        Some(toml::Value::String(known)) => text.clone_into(known),
+        Some(known) => *known = value(text),
+        None => return Err(unknown(key, variables(table))),
+    }
+    Ok(())
+}
+
+fn find<'a>(table: &'a mut toml::Table, key: &str) -> Option<&'a mut toml::Value> {
+    table.iter_mut().find_map(|(known, value)| match value {
+        toml::Value::Table(inner) => find(inner, key.strip_prefix(known.as_str())?.strip_prefix('_')?),
+        value => (known == key).then_some(value),
+    })
+}
+
+/// All keys as variables name them.
+fn variables(table: &toml::Table) -> Vec<String> {
+    let names = table.iter().map(|(key, value)| match value {
+        toml::Value::Table(inner) => {
+            variables(inner).iter().map(|deeper| format!("{key}_{deeper}")).collect()
+        }
+        _ => vec![key.clone()],
+    });
+    names.flatten().collect()
+}
+
+fn unknown(key: &str, known: Vec<String>) -> String {
+    let near = known.into_iter().min_by_key(|known| crate::schema::distance(known, key));
+    let near = near.map_or(String::new(), |near| format!("; did you mean {near}?"));
+    format!("unknown key {key}{near}")
+}
+
+/// What is wrong with a file and where, without quoting it: a line may hold credentials.
+fn without_the_text(text: &str, error: &toml::de::Error) -> String {
+    let before = error.span().and_then(|span| text.get(..span.start));
+    let line = before.map_or(1, |before| before.matches('\n').count() + 1);
+    format!("line {line}: {}", error.message())
 }
 
 /// `true` and `8080` are what they look like; everything else is text.
@@ -164,6 +220,39 @@ mod tests {
         assert!(error.ends_with("unknown key listne; did you mean listen?"), "{error}");
         assert!(load("", &[("DISPATCH_SERVER_SKIP_AUHT", "true")]).is_err());
         assert!(load("listen = 5", &[]).is_err());
+    }
+
+    #[test]
+    fn tables_are_put_over_tables_and_variables_reach_into_them() {
+        let file = "[build.pip]\nindex_url = \"https://a/simple\"\nhosts = [\"b\"]\n";
+        let variables = [
+            ("DISPATCH_SERVER_BUILD_PIP_HOSTS", "c d:8443"),
+            ("DISPATCH_SERVER_BUILD_PIP_PROXY", "proxy:3128"),
+            ("DISPATCH_SERVER_BUILD_PIP_TIMEOUT_SECONDS", "5"),
+            ("DISPATCH_SERVER_BUILD_PIP_CERTIFICATES", "1"),
+        ];
+        let pip = load(file, &variables).unwrap().build.pip;
+        assert_eq!(pip.index_url, crate::pip::Address::new("https://a/simple"));
+        assert_eq!(pip.hosts, ["c", "d:8443"]);
+        assert_eq!((pip.timeout_seconds, pip.no_index), (5, false));
+        assert_eq!(pip.certificates, PathBuf::from("1"));
+        let check = |file: &str, variables: &[(&str, &str)], expect: &str| {
+            let error = load(file, variables).unwrap_err().to_string();
+            assert!(error.ends_with(expect), "{error}");
+        };
+        let meant = "unknown key build.pip.index; did you mean build.pip.index_url?";
+        check("[build.pip]\nindex = 1", &[], meant);
+        check("[build.npm]\nindex = 1", &[], "unknown key build.npm; did you mean build.pip?");
+        let variable = [("DISPATCH_SERVER_BUILD_PIP_HOST", "x")];
+        check("", &variable, "unknown key build_pip_host; did you mean build_pip_hosts?");
+        check("[build.pip]\nproxy = \"https://x:1\"", &[], "other kinds of proxy are not known");
+    }
+
+    #[test]
+    fn a_file_that_cannot_be_read_is_not_quoted() {
+        let file = "\n[build.pip]\nindex_url = \"https://me:hunter2@index/\n";
+        let error = load(file, &[]).unwrap_err().to_string();
+        assert!(error.contains("line 3") && !error.contains("hunter2"), "{error}");
     }
 
     #[test]

@@ -34,6 +34,7 @@ use crate::{
     first_start::{self, Addresses, FirstStartError},
     functions::Functions,
     http::{self, Authenticator},
+    pip::Plan,
     platform::{Platform, Wakers},
     workers::{Machine, Workers},
 };
@@ -126,7 +127,8 @@ pub async fn start(settings: Settings, parts: Parts) -> Result<Running, StartErr
     let connector = Arc::new(Connector::new(settings.allow_private_addresses));
     connector.set_own(vec![addresses.control_plane, addresses.gateway, addresses.gateway_tls]);
     let layers = settings.data.join("layers");
-    let workers = Arc::new(Workers::new(machine, layers, Arc::clone(&connector))?);
+    let pip = Plan::new(&settings.build.pip);
+    let workers = Arc::new(Workers::new(machine, layers, Arc::clone(&connector), pip)?);
     let stop = CancellationToken::new();
     let mut controllers = Vec::new();
     let platform = Arc::new_cyclic(|weak| {

@@ -7,7 +7,7 @@ use std::{
 };
 
 use dispatch_runtime::{
-    build::{Builder, PipSettings},
+    build::Builder,
     host::{self, HostError, Interpreter},
     layer::{LayerError, Layers},
     network::Dial,
@@ -18,7 +18,11 @@ use dispatch_runtime::{
 use futures::future::BoxFuture;
 use tokio::net::TcpStream;
 
-use crate::connector::Connector;
+use crate::{
+    connector::Connector,
+    pip::Plan,
+    proxy::{Limits, Proxy},
+};
 
 /// Builds that run at a time.
 const PARALLEL_BUILDS: usize = 2;
@@ -30,8 +34,12 @@ pub struct Workers {
     pub builder: Builder,
     pub spawner: Arc<dyn Spawn>,
     pub ambient: Ambient,
+    /// Which layers of the sandbox hold workers here, for people.
+    pub confinement: String,
     /// How packages are installed, and from where.
-    pub pip: PipSettings,
+    pub pip: Plan,
+    /// The only way out of a build.
+    pub proxy: Proxy,
     /// The `PATH` of the server's environment: where interpreters are looked for.
     path: Option<std::ffi::OsString>,
     /// The one that was found, as long as it is what the machine has.
@@ -44,6 +52,8 @@ pub struct Machine {
     /// Starts processes in sandboxes.
     pub spawner: Arc<dyn Spawn>,
     pub ambient: Ambient,
+    /// What the spawner says of its sandboxes.
+    pub confinement: String,
     /// Our own program: it unpacks sources, in a sandbox.
     pub executable: PathBuf,
     pub path: Option<std::ffi::OsString>,
@@ -55,19 +65,21 @@ impl Workers {
         machine: Machine,
         layers: PathBuf,
         connector: Arc<Connector>,
+        pip: Plan,
     ) -> Result<Self, LayerError> {
-        let Machine { spawner, ambient, executable, path } = machine;
+        let Machine { spawner, ambient, confinement, executable, path } = machine;
+        let proxy = Proxy::new(pip.rules.clone(), Limits::default(), Arc::clone(&connector));
         let dial: Arc<dyn Dial> = Arc::new(Outbound(connector));
         let layers = Layers::open(layers)?;
         let pools = Pools::new(
             Arc::clone(&spawner),
-            Some(Arc::clone(&dial)),
+            Some(dial),
             ambient,
             pool::Settings::default(),
         );
         let builder = Builder::new(
             Arc::clone(&spawner),
-            Some(dial),
+            Some(Arc::new(proxy.clone())),
             layers,
             ambient,
             executable,
@@ -77,8 +89,9 @@ impl Workers {
             pools,
             builder,
             spawner,
-            ambient,
-            pip: PipSettings::default(),
+            ambient, confinement,
+            pip,
+            proxy,
             path,
             python3: Mutex::default(),
         })

@@ -19,7 +19,7 @@ impl Noun for Function {
     };
     const HEADER: &'static [&'static str] = &["Name", "FunctionImage", "Status", "Created Date"];
     const WIDE: &'static [&'static str] =
-        &["ID", "Image", "Handler", "Services", "Secrets", "Timeout", "Reason"];
+        &["ID", "Image", "Handler", "Services", "Secrets", "Timeout", "Confinement", "Reason"];
 
     fn name(&self) -> Cow<'_, str> {
         self.name.as_str().into()
@@ -47,6 +47,7 @@ impl Noun for Function {
             lines(&self.services),
             lines(&self.secrets),
             timeout,
+            self.confinement.replace("; ", "\n"),
             reasons(self.reason.as_ref(), &[]),
         ]
     }

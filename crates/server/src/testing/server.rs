@@ -205,6 +205,7 @@ impl TestServer {
 /// Without a sandbox: these tests run nobody's code.
 fn machine() -> Machine {
     Machine {
+        confinement: String::new(),
         spawner: Arc::new(DirectSpawner::default()),
         ambient: Ambient { unix_ms: || 1_800_000_000_000, random: || 4 },
         executable: "/proc/self/exe".into(),

@@ -50,6 +50,7 @@ pub(super) fn prepare(settings: &mut Settings) -> Result<Prepared, CliError> {
         .map_err(|e| cannot("keep the id of", &settings.data, &e))?;
     let mut config = SpawnerConfig::new(instance, vec![settings.data.join("layers")]);
     config.base_roots = vec![executable.clone()];
+    config.base_roots.extend(dispatch_server::pip::directories(&settings.build.pip));
     if !Path::new(USUAL_PYTHON).is_file() {
         let path = std::env::var_os("PATH");
         let found = host::python3(path.as_deref());
@@ -65,6 +66,7 @@ impl Prepared {
         let spawner = Spawner::new(self.helper)?;
         tracing::info!(confinement = %spawner.confinement(), "workers are held by");
         Ok(Machine {
+            confinement: spawner.confinement().to_string(),
             spawner: Arc::new(spawner),
             ambient: Ambient { unix_ms, random },
             executable: self.executable,

@@ -63,11 +63,19 @@ pub(super) async fn build(
         services: spec.services.clone(),
     };
     let organization = function.meta.organization;
-    let revision =
-        match project::revision(platform, organization, &deployed, Vec::new(), Vec::new()).await {
-            Ok(revision) => revision,
-            Err(reason) => return Ok(Err(reason)),
-        };
+    let Some(organization_name) = project::organization_name(platform, organization).await? else {
+        return Ok(Err("its organization does not exist any more".to_owned()));
+    };
+    let whose = project::Whose {
+        organization,
+        organization_name: &organization_name,
+        function: &function.meta.name,
+    };
+    let revision = project::revision(platform, whose, &deployed, Vec::new(), Vec::new()).await;
+    let revision = match revision {
+        Ok(revision) => revision,
+        Err(reason) => return Ok(Err(reason)),
+    };
     Ok(prove(platform, &revision).await.map(|()| deployed))
 }
 

@@ -25,5 +25,5 @@ pub async fn create(call: &Call) -> Result<Answer, ApiError> {
     let batch = batch.create(&function, &[function.spec.image.uuid()], &[source]);
     call.platform.store.commit(batch).await?;
     call.platform.wakers.wake(Kind::Function, id.uuid());
-    Ok(Answer::json(&shape::to_wire(&function))?.about(Kind::Function, id.uuid()))
+    Ok(Answer::json(&shape::to_wire(&call.platform, &function))?.about(Kind::Function, id.uuid()))
 }

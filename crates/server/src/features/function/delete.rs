@@ -22,5 +22,5 @@ pub async fn delete(call: &Call) -> Result<Answer, ApiError> {
     // From now on there is no such function for new calls.
     call.platform.functions.remove(function.meta.id);
     call.platform.wakers.wake(Kind::Function, id);
-    Ok(Answer::json(&shape::to_wire(&function))?.about(Kind::Function, id))
+    Ok(Answer::json(&shape::to_wire(&call.platform, &function))?.about(Kind::Function, id))
 }

@@ -12,5 +12,5 @@ pub async fn get(call: &Call) -> Result<Answer, ApiError> {
     let found = found.filter(|f| call::has_application(&f.meta().tags, wanted.as_deref()));
     let stored = found.ok_or_else(|| ApiError::not_found(Kind::Function, name.as_str()))?;
     let id = stored.meta().id.uuid();
-    Ok(Answer::json(&shape::stored_to_wire(&stored))?.about(Kind::Function, id))
+    Ok(Answer::json(&shape::stored_to_wire(&call.platform, &stored))?.about(Kind::Function, id))
 }

@@ -11,7 +11,7 @@ pub async fn list(call: &Call) -> Result<Answer, ApiError> {
     let wires: Vec<_> = stored
         .iter()
         .filter(|stored| call::has_application(&stored.meta().tags, wanted.as_deref()))
-        .map(shape::stored_to_wire)
+        .map(|stored| shape::stored_to_wire(&call.platform, stored))
         .collect();
     Answer::json(&wires)
 }

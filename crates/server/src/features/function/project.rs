@@ -1,7 +1,7 @@
 //! From objects to what calls use: the snapshot's entry and the pool's revision. Done again whenever code, image or
 //! the bindings' credentials change; equal input gives the equal revision, and then nothing happens.
 
-use std::{collections::BTreeSet, path::PathBuf, sync::Arc};
+use std::{collections::BTreeSet, sync::Arc};
 
 use arc_swap::ArcSwapOption;
 use dispatch_model::{
@@ -10,10 +10,9 @@ use dispatch_model::{
     organization::Organization,
 };
 use dispatch_runtime::{
-    frame::Load,
     layer::Digest,
-    revision::{BindingVersion, Revision, RevisionSpec, python3_argv},
-    spawn::{Endpoint, LayerMount, Limits, NetworkSpec, RootSpec},
+    revision::{BindingVersion, Revision, RevisionSpec},
+    spawn::{Endpoint, NetworkSpec},
 };
 use dispatch_store::{Change, ReadError};
 use tokio::sync::broadcast::error::RecvError;
@@ -23,9 +22,6 @@ use crate::{
     functions::{Check, Deployment},
     platform::Platform,
 };
-
-const CODE: &str = "/function";
-const DEPENDENCIES: &str = "/dependencies";
 
 /// Puts a deployed function into service.
 pub(super) async fn project(
@@ -43,13 +39,17 @@ pub(super) async fn project(
             endpoints.extend(found.endpoints);
         }
     }
-    let revision = match revision(platform, organization, deployed, bindings, endpoints).await {
+    let Some(organization_name) = organization_name(platform, organization).await? else {
+        return Ok(Err("its organization does not exist any more".to_owned()));
+    };
+    let whose = Whose {
+        organization,
+        organization_name: &organization_name,
+        function: &function.meta.name,
+    };
+    let revision = match revision(platform, whose, deployed, bindings, endpoints).await {
         Ok(revision) => Arc::new(revision),
         Err(reason) => return Ok(Err(reason)),
-    };
-    let stored = platform.store.get_by_id::<Organization>(&platform.system, organization).await?;
-    let Some(organization_name) = stored.map(|stored| stored.meta().name.clone()) else {
-        return Ok(Err("its organization does not exist any more".to_owned()));
     };
     let id = function.meta.id;
     let unchanged = platform
@@ -163,38 +163,48 @@ pub(super) fn layers_lost(platform: &Platform, deployed: &Deployed) -> bool {
 /// What workers are made from. `Err`: why there can be none, a fragment for people.
 pub(super) async fn revision(
     platform: &Platform,
-    organization: Id<Organization>,
+    whose: Whose<'_>,
     deployed: &Deployed,
     bindings: Vec<BindingVersion>,
     endpoints: Vec<Endpoint>,
 ) -> Result<Revision, String> {
     let interpreter = platform.workers.python3().await.map_err(|error| error.to_string())?;
-    let layers = platform.workers.builder.layers();
-    let mount = |digest: &str, inside: &str| -> Result<LayerMount, String> {
-        let digest: Digest =
-            digest.parse().map_err(|_| "a layer's digest is damaged".to_owned())?;
-        Ok(LayerMount { host: layers.path(digest), inside: PathBuf::from(inside), read_only: true })
+    let digest = |text: &String| -> Result<Digest, String> {
+        text.parse().map_err(|_| "a layer's digest is damaged".to_owned())
     };
-    let mut mounts = vec![mount(&deployed.code, CODE)?];
-    let mut dependencies = Vec::new();
-    if let Some(layer) = &deployed.dependencies {
-        mounts.push(mount(layer, DEPENDENCIES)?);
-        dependencies.push(DEPENDENCIES.to_owned());
-    }
-    let executable = interpreter.executable.to_string_lossy().into_owned();
-    Ok(Revision::new(RevisionSpec {
-        organization: organization.uuid(),
-        argv: python3_argv(&executable),
-        environment: Vec::new(),
-        root: RootSpec { base: interpreter.base(), layers: mounts },
-        load: Load { handler: deployed.handler.clone(), code: CODE.to_owned(), dependencies },
-        code_digest: deployed.code.clone(),
-        base_digest: interpreter.digest,
-        dependency_digests: deployed.dependencies.iter().cloned().collect(),
-        bindings,
-        limits: Limits::default(),
-        network: NetworkSpec::Bound(endpoints),
-    }))
+    let dependencies: Vec<Digest> =
+        deployed.dependencies.iter().map(digest).collect::<Result<_, _>>()?;
+    let mut spec = RevisionSpec::python3(
+        whose.organization.uuid(),
+        &interpreter,
+        platform.workers.builder.layers(),
+        digest(&deployed.code)?,
+        &dependencies,
+        deployed.handler.clone(),
+    );
+    spec.environment = vec![
+        ("DISPATCH_FUNCTION".to_owned(), whose.function.to_string()),
+        ("DISPATCH_ORGANIZATION".to_owned(), whose.organization_name.to_string()),
+    ];
+    spec.bindings = bindings;
+    spec.network = NetworkSpec::Bound(endpoints);
+    Ok(Revision::new(spec))
+}
+
+/// Whose workers they are; the names are in the workers' environment.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Whose<'a> {
+    pub(super) organization: Id<Organization>,
+    pub(super) organization_name: &'a Name,
+    pub(super) function: &'a Name,
+}
+
+pub(super) async fn organization_name(
+    platform: &Platform,
+    organization: Id<Organization>,
+) -> Result<Option<Name>, ReadError> {
+    let stored = platform.store.get_by_id::<Organization>(&platform.system, organization).await?;
+    Ok(stored.map(|stored| stored.meta().name.clone()))
 }
 
 /// For a call that comes before the controller has looked at the function.

@@ -26,5 +26,5 @@ pub async fn settling(
         Stored::Unreadable { .. } => true,
         Stored::Readable(function) => phase(function).0.is_settled(),
     };
-    Settling::of(settled, &shape::stored_to_wire(&stored), vec![id.uuid()])
+    Settling::of(settled, &shape::stored_to_wire(platform, &stored), vec![id.uuid()])
 }

@@ -8,11 +8,14 @@ use dispatch_model::{
 use dispatch_store::Stored;
 use uuid::Uuid;
 
-pub(super) fn to_wire(function: &Object<Function>) -> Wire {
+use crate::platform::Platform;
+
+pub(super) fn to_wire(platform: &Platform, function: &Object<Function>) -> Wire {
     let spec = &function.spec;
     let (phase, reason) = phase(function);
     let texts = |texts: Vec<String>| (!texts.is_empty()).then_some(texts);
     Wire {
+        confinement: platform.workers.confinement.clone(),
         created_time: function.meta.created.as_second(),
         faas_id: spec.faas_id,
         function_image_url: function
@@ -36,10 +39,11 @@ pub(super) fn to_wire(function: &Object<Function>) -> Wire {
     }
 }
 
-pub(super) fn stored_to_wire(stored: &Stored<Function>) -> Wire {
+pub(super) fn stored_to_wire(platform: &Platform, stored: &Stored<Function>) -> Wire {
     match stored {
-        Stored::Readable(function) => to_wire(function),
+        Stored::Readable(function) => to_wire(platform, function),
         Stored::Unreadable { meta, why } => Wire {
+            confinement: String::new(),
             created_time: meta.created.as_second(),
             faas_id: Uuid::nil(),
             function_image_url: String::new(),

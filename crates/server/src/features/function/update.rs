@@ -29,5 +29,5 @@ pub async fn update(call: &Call) -> Result<Answer, ApiError> {
     call.platform.store.commit(batch).await?;
     function.meta.generation += 1;
     call.platform.wakers.wake(Kind::Function, id);
-    Ok(Answer::json(&shape::to_wire(&function))?.about(Kind::Function, id))
+    Ok(Answer::json(&shape::to_wire(&call.platform, &function))?.about(Kind::Function, id))
 }

@@ -1,15 +1,22 @@
 //! The job that makes an image's dependency layer. The same dependencies on the same base are installed once in an
-//! organization, and are there at once the second time. A crash means run again.
+//! organization, and are there at once the second time. A crash means run again; dropping it cancels it.
 
 use std::sync::Arc;
 
-use dispatch_model::{Object, base_image::Proof, image::Built, image::Image};
-use dispatch_runtime::{build::PipBuild, logs::FunctionLog};
+use dispatch_model::{Object, base_image::Proof, image::Built, image::Image, image::Spec};
+use dispatch_runtime::{
+    build::{BuildError, PipBuild},
+    host::Interpreter,
+    logs::FunctionLog,
+};
 
-use crate::platform::Platform;
+use super::words;
+use crate::{pip::Plan, platform::Platform, proxy::Pass};
 
-/// Lines of the build's log that are kept.
+/// Lines of the build's log that are kept: the last ones.
 const LINES_MAX: usize = 200;
+/// Bytes of one of them.
+const LINE_BYTES_MAX: usize = 2_000;
 
 /// What came of it, and the log. `Err` is the one reason for people.
 pub(super) async fn build(
@@ -18,11 +25,7 @@ pub(super) async fn build(
     base: &Proof,
 ) -> (Result<Built, String>, Vec<String>) {
     let spec = &image.spec;
-    if let Some(package) = spec.system_packages.first() {
-        let reason = format!(
-            "system package {} cannot be installed: base images of this machine are as the machine is; install it there",
-            package.name
-        );
+    if let Some(reason) = refused_packages(spec) {
         return (Err(reason), Vec::new());
     }
     let built = |layer| Built { layer, base_digest: base.digest.clone() };
@@ -30,24 +33,118 @@ pub(super) async fn build(
         return (Ok(built(None)), Vec::new());
     }
     let interpreter = match platform.workers.python3().await {
-        Ok(interpreter) => interpreter,
+        Ok(interpreter) if interpreter.digest == base.digest => interpreter,
+        // The base image's controller will see it too, and wake us.
+        Ok(_) => return (Err("the interpreter has just changed".to_owned()), Vec::new()),
         Err(error) => return (Err(error.to_string()), Vec::new()),
     };
+    let Some(pass) = platform.workers.proxy.admit() else {
+        return (Err("too many builds run at this moment".to_owned()), Vec::new());
+    };
+    let plan = &platform.workers.pip;
     let log = Arc::new(FunctionLog::default());
-    let job = PipBuild {
+    let job = job(image, &interpreter, plan, &pass);
+    let made = platform.workers.builder.pip_install(job, &log).await;
+    let (printed, _) = log.lines();
+    let printed: Vec<String> = printed.iter().map(|line| plan.redact(&line.text)).collect();
+    let refused: Vec<String> = pass.refused().iter().map(|words| plan.redact(words)).collect();
+    let mut lines = plan.notes.clone();
+    lines.extend(printed.iter().cloned());
+    lines.extend(refused.iter().map(|words| format!("not reached: {words}")));
+    let outcome = match made {
+        Ok(made) => {
+            if made.size.is_none() {
+                lines.push("the same dependencies had been installed before".to_owned());
+            }
+            Ok(built(Some(made.layer.to_string())))
+        }
+        Err(BuildError::Failed { how, .. }) => {
+            Err(words::reason(&how, &printed, &refused, &interpreter.executable))
+        }
+        Err(error) => Err(plan.redact(&error.reason())),
+    };
+    (outcome, kept(lines))
+}
+
+/// Base images of this machine are as the machine is: nothing of a system can be added to them. Contract §2.3: the
+/// build fails, not the request.
+fn refused_packages(spec: &Spec) -> Option<String> {
+    let package = spec.system_packages.first()?;
+    let nameless = spec.system_packages.iter().find(|p| p.name.is_empty() || p.version.is_empty());
+    Some(match nameless {
+        Some(package) if package.name.is_empty() => "a system package has no name".to_owned(),
+        Some(package) => format!("system package {} has no version", package.name),
+        None => format!(
+            "system package {} cannot be installed into a base image of this machine: install it on the machine itself, and leave systemDependencies out",
+            package.name
+        ),
+    })
+}
+
+fn job(image: &Object<Image>, interpreter: &Interpreter, plan: &Plan, pass: &Pass) -> PipBuild {
+    let mut settings = plan.settings.clone();
+    settings.endpoints = vec![pass.endpoint()];
+    for name in ["HTTPS_PROXY", "HTTP_PROXY", "https_proxy", "http_proxy"] {
+        settings.environment.push((name.to_owned(), pass.url()));
+    }
+    PipBuild {
         organization: image.meta.organization.uuid(),
         interpreter: interpreter.executable.to_string_lossy().into_owned(),
         base: interpreter.base(),
-        base_digest: interpreter.digest,
-        manifest: spec.manifest.clone(),
-        settings: platform.workers.pip.clone(),
-    };
-    let made = platform.workers.builder.pip_install(job, &log).await;
-    let (lines, _) = log.lines();
+        base_digest: interpreter.digest.clone(),
+        manifest: image.spec.manifest.clone(),
+        settings,
+    }
+}
+
+fn kept(lines: Vec<String>) -> Vec<String> {
     let skipped = lines.len().saturating_sub(LINES_MAX);
-    let lines = lines.into_iter().skip(skipped).map(|line| line.text).collect();
-    match made {
-        Ok(made) => (Ok(built(Some(made.layer.to_string()))), lines),
-        Err(error) => (Err(error.reason()), lines),
+    let short = |mut line: String| {
+        if line.len() > LINE_BYTES_MAX {
+            line.truncate(line.floor_char_boundary(LINE_BYTES_MAX));
+            line.push('…');
+        }
+        line
+    };
+    lines.into_iter().skip(skipped).map(short).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use dispatch_model::{Id, Name, image::SystemPackage};
+    use uuid::Uuid;
+
+    use super::*;
+
+    #[test]
+    fn a_system_package_is_refused_and_told_what_it_lacks() {
+        let check = |packages: &[(&str, &str)], expect: Option<&str>| {
+            let package =
+                |(name, version): &(&str, &str)| SystemPackage { name: (*name).to_owned(), version: (*version).to_owned() };
+            let base_image_name: Name = "base".parse().unwrap();
+            let spec = Spec {
+                base_image: Id::from_uuid(Uuid::nil()),
+                base_image_name,
+                language: String::new(),
+                manifest: String::new(),
+                system_packages: packages.iter().map(package).collect(),
+            };
+            let found = refused_packages(&spec);
+            let good = found.as_deref().map(|found| found.starts_with(expect.unwrap_or("?")));
+            assert_eq!(good, expect.map(|_| true), "{found:?}");
+        };
+        check(&[], None);
+        check(&[("curl", "7")], Some("system package curl cannot be installed"));
+        check(&[("curl", "7"), ("wget", "")], Some("system package wget has no version"));
+        check(&[("", "7")], Some("a system package has no name"));
+    }
+
+    #[test]
+    fn the_last_lines_are_kept_and_long_ones_cut() {
+        let lines = (0..LINES_MAX + 1).map(|number| number.to_string()).collect();
+        let found = kept(lines);
+        assert_eq!((found.len(), found[0].as_str()), (LINES_MAX, "1"));
+        let whole = "x".repeat(LINE_BYTES_MAX);
+        assert_eq!(kept(vec![whole.clone(), format!("{whole}é")]), [whole.clone(), format!("{whole}…")]);
     }
 }

@@ -10,6 +10,7 @@ mod list;
 mod settle;
 mod shape;
 mod update;
+mod words;
 
 pub use act::Controller;
 pub use create::create;
