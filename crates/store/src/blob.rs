@@ -2,8 +2,8 @@
 
 use std::{fmt, str::FromStr};
 
+use aws_lc_rs::digest::{SHA256, digest};
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
 
 /// The SHA-256 of a blob. Its text form is 64 lower-case hexadecimal digits.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -17,7 +17,8 @@ pub struct BlobDigestError;
 
 impl BlobDigest {
     pub fn of(bytes: &[u8]) -> Self {
-        Self(Sha256::digest(bytes).into())
+        let digest = digest(&SHA256, bytes);
+        Self(digest.as_ref().try_into().expect("SHA-256 has 32 bytes"))
     }
 
     pub const fn as_bytes(&self) -> &[u8; 32] {

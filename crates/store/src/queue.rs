@@ -196,3 +196,116 @@ impl Work {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::RunState;
+
+    fn batch(bytes: usize) -> Work {
+        let mut batch = Batch::system("test");
+        if bytes > 0 {
+            batch.put_blob(vec![0; bytes]);
+        }
+        Work::Batch(batch)
+    }
+
+    fn record() -> RunRecord {
+        RunRecord {
+            id: Uuid::nil(),
+            organization: Uuid::nil().into(),
+            function: Uuid::nil(),
+            state: RunState::Done,
+            created: jiff::Timestamp::UNIX_EPOCH,
+            finished: None,
+            body: String::new(),
+        }
+    }
+
+    /// Submits all of them, one after another, and lets each go as far as it gets.
+    async fn submit(queue: &Arc<Queue>, works: Vec<Work>) -> tokio::task::JoinSet<Answer> {
+        let mut waiting = tokio::task::JoinSet::new();
+        for work in works {
+            let queue = Arc::clone(queue);
+            waiting.spawn(async move { queue.submit(work).await });
+            settle().await;
+        }
+        waiting
+    }
+
+    async fn settle() {
+        for _ in 0..4 {
+            tokio::task::yield_now().await;
+        }
+    }
+
+    #[tokio::test]
+    async fn no_more_wait_in_the_queue_than_it_has_places() {
+        let queue = Arc::new(Queue::new(2));
+        let waiting = submit(&queue, (0..5).map(|_| batch(0)).collect()).await;
+        let mut sizes = Vec::new();
+        for _ in 0..3 {
+            let group = queue.next().unwrap();
+            sizes.push(group.jobs.len());
+            for job in group.jobs {
+                job.answer.send(Ok(Outcome::default())).unwrap();
+            }
+            settle().await;
+        }
+        assert_eq!(sizes, [2, 2, 1]);
+        assert!(waiting.join_all().await.iter().all(Result::is_ok));
+    }
+
+    #[tokio::test]
+    async fn a_group_has_a_greatest_size() {
+        let check = async |works: Vec<Work>, expect: &[usize]| {
+            let queue = Arc::new(Queue::new(1_000));
+            let _waiting = submit(&queue, works).await;
+            queue.close();
+            let sizes: Vec<_> =
+                std::iter::from_fn(|| queue.next()).map(|group| group.jobs.len()).collect();
+            assert_eq!(sizes, expect);
+        };
+        let jobs = |count: usize| (0..count).map(|_| batch(0)).collect();
+        check(jobs(GROUP_JOBS_MAX), &[GROUP_JOBS_MAX]).await;
+        check(jobs(GROUP_JOBS_MAX + 1), &[GROUP_JOBS_MAX, 1]).await;
+        let half = GROUP_BYTES_MAX / 2 - crate::run::ROW_BYTES;
+        check(vec![batch(half), batch(half)], &[2]).await;
+        check(vec![batch(half), batch(half + 1)], &[1, 1]).await;
+        check(vec![batch(GROUP_BYTES_MAX + 1), batch(0)], &[1, 1]).await;
+    }
+
+    #[tokio::test]
+    async fn a_closed_queue_hands_out_what_it_has_and_takes_nothing() {
+        let queue = Arc::new(Queue::new(1));
+        let mut waiting = submit(&queue, vec![batch(0), batch(0)]).await;
+        queue.record(record());
+        queue.close();
+        queue.record(record());
+        assert_eq!(queue.runs_dropped(), 1);
+        let refused = waiting.join_next().await.unwrap().unwrap();
+        assert!(matches!(refused, Err(CommitError::Closed)), "the one without a place");
+        let group = queue.next().unwrap();
+        assert_eq!((group.jobs.len(), group.runs.len()), (1, 1));
+        queue.give_back(group.runs);
+        assert_eq!(queue.runs_dropped(), 2, "there is no later");
+        assert!(queue.next().is_none());
+    }
+
+    #[tokio::test]
+    async fn runs_go_with_the_next_group_unless_they_have_failed() {
+        let queue = Arc::new(Queue::new(9));
+        queue.record(record());
+        let _first = submit(&queue, vec![batch(0)]).await;
+        let group = queue.next().unwrap();
+        assert_eq!((group.jobs.len(), group.runs.len()), (1, 1));
+        queue.give_back(group.runs);
+        queue.state().runs_due = Some(Instant::now() + Duration::from_secs(3_600));
+        let _second = submit(&queue, vec![batch(0)]).await;
+        let group = queue.next().unwrap();
+        assert_eq!((group.jobs.len(), group.runs.len()), (1, 0), "later, they may fail again");
+        queue.state().runs_due = Some(Instant::now());
+        let group = queue.next().unwrap();
+        assert_eq!((group.jobs.len(), group.runs.len()), (0, 1), "when they are due");
+    }
+}

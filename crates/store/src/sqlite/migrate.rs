@@ -3,8 +3,8 @@
 
 use std::path::Path;
 
+use aws_lc_rs::digest::{SHA256, digest};
 use rusqlite::{Connection, TransactionBehavior};
-use sha2::{Digest, Sha256};
 
 use super::columns::{cause, is_disk_full};
 use crate::OpenError;
@@ -92,7 +92,7 @@ fn apply(connection: &mut Connection, migration: &Migration) -> rusqlite::Result
 }
 
 fn checksum_of(migration: &Migration) -> Vec<u8> {
-    Sha256::digest(migration.sql).to_vec()
+    digest(&SHA256, migration.sql.as_bytes()).as_ref().to_vec()
 }
 
 #[cfg(test)]
