@@ -13,7 +13,7 @@ use futures::future::BoxFuture;
 use tokio::io::AsyncWriteExt;
 use tokio::net::{TcpListener, TcpStream};
 
-use crate::support::{Lab, Outcome, until};
+use crate::support::{Lab, Outcome, ended, line, until};
 
 /// A server that says its name and then what it hears, until the other side has ended.
 async fn named_server(name: &'static str) -> SocketAddr {
@@ -138,21 +138,6 @@ fn tell(channel: &OwnedFd, line: &str) {
     assert_eq!(rustix::io::write(channel, line.as_bytes()).unwrap(), line.len());
 }
 
-async fn line(stdout: &OwnedFd) -> String {
-    let mut text = String::new();
-    until(|| {
-        let mut bytes = [0u8; 256];
-        match rustix::io::read(stdout, &mut bytes) {
-            Ok(count) => text.push_str(std::str::from_utf8(&bytes[..count]).unwrap()),
-            Err(rustix::io::Errno::AGAIN) => {}
-            Err(error) => panic!("{error}"),
-        }
-        if text.ends_with('\n') { Ok(()) } else { Err(format!("so far {text:?}")) }
-    })
-    .await;
-    text
-}
-
 async fn added(process: &Process, list: &[Endpoint]) -> Vec<(Endpoint, OwnedFd)> {
     process.add_endpoints(list.to_vec()).await.unwrap()
 }
@@ -188,14 +173,15 @@ async fn more_endpoints_than_the_bound_are_refused_and_the_worker_lives_on() {
     let lab = Lab::new();
     let spawned = talker(&lab, NetworkSpec::None).await;
     let list: Vec<_> = (1..=33).map(|port| endpoint("10.9.8.7", port)).collect();
-    assert_eq!(added(&spawned.process, &list[..32]).await.len(), 32);
-    let error = spawned.process.add_endpoints(list[32..].to_vec()).await.unwrap_err();
+    assert_eq!(added(&spawned.process, &list[..31]).await.len(), 31);
+    let error = spawned.process.add_endpoints(list[31..].to_vec()).await.unwrap_err();
     assert!(error.to_string().contains("more than 32 endpoints"), "{error}");
+    assert_eq!(added(&spawned.process, &list[31..32]).await.len(), 1, "not half added before");
     let error = spawned.process.add_endpoints(vec![endpoint("a b", 1)]).await.unwrap_err();
     assert!(error.to_string().contains("not a host name"), "{error}");
     assert!(spawned.process.is_alive());
     spawned.process.kill();
-    spawned.process.wait().await;
+    ended(&spawned.process).await;
     assert!(spawned.process.add_endpoints(list).await.is_err());
     lab.finish().await;
 }

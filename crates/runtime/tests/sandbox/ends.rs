@@ -6,7 +6,7 @@ use std::process::{Child, Command, Stdio};
 
 use dispatch_runtime::spawn::{Exit, SpawnError};
 
-use crate::support::{Lab, cgroups_of, descendants, is_root, until};
+use crate::support::{Lab, cgroups_of, descendants, ended, is_root, until};
 
 /// Set in the process that plays the server.
 const AS_SERVER: &str = "DISPATCH_TEST_AS_SERVER";
@@ -104,7 +104,7 @@ async fn no_worker_survives_a_killed_helper_and_its_leftovers_are_swept_at_the_n
     let helper = rustix::process::Pid::from_raw(lab.helper.cast_signed()).unwrap();
     rustix::process::kill_process(helper, rustix::process::Signal::KILL).unwrap();
     all_end(&processes).await;
-    assert_eq!(spawned.process.wait().await, Exit::Unknown);
+    assert_eq!(ended(&spawned.process).await, Exit::Unknown);
     assert!(!spawned.process.is_alive());
     until(|| if lab.spawner.is_alive() { Err("alive".to_owned()) } else { Ok(()) }).await;
     let error = lab.spawn(lab.spec("pass")).await.unwrap_err();
@@ -147,7 +147,7 @@ async fn a_server_that_gave_up_root_still_ends_workers() {
     assert_eq!(processes.len(), 2);
     assert!(spawned.process.memory_bytes().is_some());
     spawned.process.kill();
-    assert_eq!(spawned.process.wait().await, Exit::Signal(9));
+    assert_eq!(ended(&spawned.process).await, Exit::Signal(9));
     assert_eq!(descendants(lab.helper), Vec::<u32>::new());
     lab.finish().await;
 }
@@ -214,7 +214,7 @@ async fn only_so_many_workers_live_at_one_time() {
     assert!(matches!(error, SpawnError::Exhausted { .. }), "{error:?}");
     let one = kept.pop().unwrap();
     one.process.kill();
-    one.process.wait().await;
+    ended(&one.process).await;
     assert_eq!(lab.run("print('room')").await.stdout, "room\n");
     drop(kept);
     lab.finish().await;
@@ -275,7 +275,7 @@ async fn two_organizations_never_have_the_same_uid_on_the_host() {
         let spawned = lab.spawn(spec).await.unwrap();
         seen.push(uid(lab.helper));
         spawned.process.kill();
-        spawned.process.wait().await;
+        ended(&spawned.process).await;
     }
     assert_ne!(seen[0], seen[1]);
     assert_eq!(seen[0], seen[2], "an organization's own may be used again");

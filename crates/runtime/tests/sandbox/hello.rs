@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use dispatch_runtime::spawn::{DirectSpawner, Exit, RootSpec, Spawn, WorkerSpec};
 
-use crate::support::{Lab, ORGANIZATION, fresh_id, python, text};
+use crate::support::{Lab, ORGANIZATION, ended, fresh_id, python, text};
 
 const HELLO: &str =
     "import os; os.write(3, b'hello'); print('out'); os.write(2, b'err'); raise SystemExit(7)";
@@ -17,7 +17,7 @@ async fn a_python_program_says_hello_over_its_channel() {
     assert_eq!(text(spawned.channel).await, "hello");
     let (stdout, stderr) = (text(spawned.stdout).await, text(spawned.stderr).await);
     assert_eq!((stdout.as_str(), stderr.as_str()), ("out\n", "err"));
-    assert_eq!(spawned.process.wait().await, Exit::Code(7));
+    assert_eq!(ended(&spawned.process).await, Exit::Code(7));
     assert!(!spawned.process.is_alive());
     lab.finish().await;
 }
@@ -33,13 +33,13 @@ async fn the_cost_of_a_sandbox_is_shown() {
         let started = begun.elapsed().as_micros();
         assert_eq!(text(spawned.channel).await, "hello");
         let sandboxed = begun.elapsed().as_micros();
-        spawned.process.wait().await;
+        ended(&spawned.process).await;
         let begun = Instant::now();
         let spec = WorkerSpec::new(fresh_id(), ORGANIZATION, python(HELLO), RootSpec::default());
         let spawned = DirectSpawner.spawn(spec).await.unwrap();
         assert_eq!(text(spawned.channel).await, "hello");
         let direct = begun.elapsed().as_micros();
-        spawned.process.wait().await;
+        ended(&spawned.process).await;
         for (row, value) in rows.iter_mut().zip([started, sandboxed, direct]) {
             row.push(value);
         }

@@ -2,6 +2,7 @@
 
 use std::io::Read;
 use std::os::fd::OwnedFd;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -9,7 +10,7 @@ use std::time::Duration;
 
 use dispatch_runtime::host::{self, Interpreter};
 use dispatch_runtime::spawn::{
-    DirectSpawner, Exit, RootSpec, Spawn, SpawnError, Spawned, WorkerSpec,
+    DirectSpawner, Exit, Process, RootSpec, Spawn, SpawnError, Spawned, WorkerSpec,
 };
 use dispatch_runtime::spawner::{Spawner, SpawnerConfig, start};
 use tempfile::TempDir;
@@ -34,6 +35,8 @@ impl Lab {
     pub(crate) fn with(change: impl FnOnce(&mut SpawnerConfig)) -> Self {
         let directory = TempDir::with_prefix("dispatch-sandbox-").unwrap();
         std::fs::create_dir(directory.path().join("layers")).unwrap();
+        // Open to everybody: what holds a worker must be its sandbox, not these modes.
+        open_to_all(directory.path());
         let instance = fresh_id();
         let mut config = SpawnerConfig::new(instance, vec![directory.path().join("layers")]);
         change(&mut config);
@@ -78,6 +81,11 @@ impl Lab {
     }
 }
 
+pub(crate) fn open_to_all(path: &Path) {
+    let mode = if path.is_dir() { 0o777 } else { 0o666 };
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).unwrap();
+}
+
 pub(crate) fn python(program: &str) -> Vec<String> {
     ["/usr/bin/python3", "-I", "-S", "-c", program].map(str::to_owned).to_vec()
 }
@@ -93,8 +101,8 @@ pub(crate) struct Outcome {
 impl Outcome {
     pub(crate) async fn of(spawned: Spawned) -> Self {
         let Spawned { stdout, stderr, process, channel: _channel, .. } = spawned;
-        let (stdout, stderr) = tokio::join!(text(stdout), text(stderr));
-        let exit = process.wait().await;
+        let all = async { tokio::join!(text(stdout), text(stderr), ended(&process)) };
+        let (stdout, stderr, exit) = all.await;
         Self { exit, stdout, stderr }
     }
 }
@@ -103,6 +111,17 @@ impl Outcome {
 pub(crate) async fn run_unconfined(program: &str) -> Outcome {
     let spec = WorkerSpec::new(fresh_id(), ORGANIZATION, python(program), RootSpec::default());
     Outcome::of(DirectSpawner.spawn(spec).await.unwrap()).await
+}
+
+/// How a worker ends; one that has not after two minutes never will, and is killed.
+pub(crate) async fn ended(process: &Process) -> Exit {
+    match tokio::time::timeout(Duration::from_secs(120), process.wait()).await {
+        Ok(exit) => exit,
+        Err(_) => {
+            process.kill();
+            panic!("{process:?} does not end")
+        }
+    }
 }
 
 /// Test code only: the product's ids come from its own source.
@@ -131,6 +150,22 @@ pub(crate) async fn text(descriptor: OwnedFd) -> String {
         String::from_utf8_lossy(&all).into_owned()
     };
     tokio::task::spawn_blocking(read).await.unwrap()
+}
+
+/// The next line of a program that says one at a time.
+pub(crate) async fn line(stdout: &OwnedFd) -> String {
+    let mut text = String::new();
+    until(|| {
+        let mut bytes = [0u8; 256];
+        match rustix::io::read(stdout, &mut bytes) {
+            Ok(count) => text.push_str(std::str::from_utf8(&bytes[..count]).unwrap()),
+            Err(rustix::io::Errno::AGAIN) => {}
+            Err(error) => panic!("{error}"),
+        }
+        if text.ends_with('\n') { Ok(()) } else { Err(format!("so far {text:?}")) }
+    })
+    .await;
+    text
 }
 
 /// Directories of one server in any cgroup hierarchy.

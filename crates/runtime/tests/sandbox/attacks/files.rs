@@ -1,11 +1,11 @@
 //! Files: of the host, of the base, of layers, and too many of its own.
 
-use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::os::unix::fs::MetadataExt;
 
 use dispatch_runtime::spawn::{LayerMount, WorkerSpec};
 
 use super::{attack, done, held};
-use crate::support::{Lab, Outcome, is_root};
+use crate::support::{Lab, Outcome, is_root, open_to_all};
 
 fn read(path: &str) -> String {
     format!("try: print('done', open({path:?}).read())\nexcept OSError as e: print('held', e)")
@@ -23,7 +23,7 @@ async fn files_of_the_host_cannot_be_read() {
     let lab = Lab::new();
     let secret = lab.directory.path().join("secret");
     std::fs::write(&secret, "secret").unwrap();
-    std::fs::set_permissions(&secret, std::fs::Permissions::from_mode(0o600)).unwrap();
+    open_to_all(&secret);
     attack(&lab, &read(secret.to_str().unwrap())).await;
     if is_root() {
         attack(&lab, &read("/etc/shadow")).await;
@@ -40,6 +40,8 @@ async fn a_file_of_the_layer_root_that_is_no_layer_of_the_worker_cannot_be_read(
     let other = lab.layers().join("other");
     std::fs::create_dir(&other).unwrap();
     std::fs::write(other.join("code"), "of another").unwrap();
+    open_to_all(&other);
+    open_to_all(&other.join("code"));
     attack(&lab, &read(other.join("code").to_str().unwrap())).await;
     lab.finish().await;
 }
@@ -48,6 +50,8 @@ fn with_layer(lab: &Lab, program: &str, read_only: bool) -> WorkerSpec {
     let host = lab.layers().join("app");
     std::fs::create_dir_all(&host).unwrap();
     std::fs::write(host.join("code.py"), "print('code')").unwrap();
+    open_to_all(&host);
+    open_to_all(&host.join("code.py"));
     let mut spec = lab.spec(program);
     spec.root.layers.push(LayerMount { host, inside: "/app".into(), read_only });
     spec

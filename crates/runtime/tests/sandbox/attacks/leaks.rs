@@ -4,7 +4,7 @@ use std::os::fd::AsRawFd;
 use std::process::Command;
 
 use super::held;
-use crate::support::{Lab, python};
+use crate::support::{Lab, descendants, is_root, python, until};
 
 fn plain_child(program: &str) -> String {
     let argv = python(program);
@@ -45,10 +45,29 @@ for n in sorted(map(int, os.listdir('/proc/self/fd'))):
     assert_eq!(inside, "0 /dev/null\n1 pipe\n2 pipe\n3 socket\n");
     let twin = plain_child(program);
     assert!(twin.contains(&format!("{} /etc/passwd", careless.as_raw_fd())), "{twin}");
-    // A second worker gets nothing of the first one's.
+    // A second worker gets nothing of the first one's, nor does its first process.
     let first = lab.spawn(lab.spec("import signal; signal.pause()")).await.unwrap();
     assert_eq!(lab.run(program).await.stdout, inside);
-    drop(first);
+    let second = lab.spawn(lab.spec("import signal; signal.pause()")).await.unwrap();
+    for pid in descendants(lab.helper) {
+        let is_first = std::fs::read_to_string(format!("/proc/{pid}/status")).is_ok_and(|text| {
+            text.lines().any(|line| line.ends_with("\t1") && line.starts_with("NSpid"))
+        });
+        if is_first && is_root() {
+            // It closes the server's ends only after it has sent them.
+            until(|| {
+                let open = std::fs::read_dir(format!("/proc/{pid}/fd")).unwrap().flatten();
+                let targets = open.filter_map(|entry| std::fs::read_link(entry.path()).ok());
+                let mut targets: Vec<_> =
+                    targets.map(|path| path.to_string_lossy().into_owned()).collect();
+                targets.retain(|name| name.starts_with("socket:") || name.starts_with("pipe:"));
+                // Its own control socket.
+                if targets.len() == 1 { Ok(()) } else { Err(format!("{targets:?}")) }
+            })
+            .await;
+        }
+    }
+    drop((first, second));
     lab.finish().await;
 }
 

@@ -5,7 +5,9 @@ use std::process::{Child, Command};
 use dispatch_runtime::spawn::{DirectSpawner, Exit, Spawn};
 
 use super::{attack, done, held};
-use crate::support::{Lab, Outcome, descendants, fresh_id, named, run_unconfined, until};
+use crate::support::{
+    Lab, Outcome, descendants, ended, fresh_id, line, named, run_unconfined, until,
+};
 
 /// A process of the host that attacks aim at.
 struct Victim(Child);
@@ -161,14 +163,11 @@ os.wait(); print(os.getpid(), flush=True); signal.pause()";
 async fn a_kill_leaves_no_daemon_behind() {
     let lab = Lab::new();
     let spawned = lab.spawn(lab.spec(DAEMON)).await.unwrap();
-    until(|| {
-        let count = descendants(lab.helper).len();
-        if count == 3 { Ok(()) } else { Err(format!("{count} processes, not 3")) }
-    })
-    .await;
+    assert_eq!(line(&spawned.stdout).await, "2\n");
     let all = descendants(lab.helper);
+    assert_eq!(all.len(), 3, "{all:?}");
     spawned.process.kill();
-    assert_eq!(spawned.process.wait().await, Exit::Signal(9));
+    assert_eq!(ended(&spawned.process).await, Exit::Signal(9));
     // At once, not some time later: that is what wait promises.
     for pid in all {
         assert!(!std::path::Path::new(&format!("/proc/{pid}")).exists(), "{pid} is left");
@@ -178,13 +177,10 @@ async fn a_kill_leaves_no_daemon_behind() {
     let mut spec = lab.spec(&format!("{DAEMON} {mark}"));
     spec.id = fresh_id();
     let twin = DirectSpawner.spawn(spec).await.unwrap();
-    until(|| match named(&mark).len() {
-        2 => Ok(()),
-        other => Err(format!("{other} processes, not 2")),
-    })
-    .await;
+    line(&twin.stdout).await;
+    assert_eq!(named(&mark).len(), 2);
     twin.process.kill();
-    twin.process.wait().await;
+    ended(&twin.process).await;
     let left = named(&mark);
     assert_eq!(left.len(), 1, "the twin's daemon should live on");
     for pid in left {

@@ -3,7 +3,7 @@
 use dispatch_runtime::spawn::{Exit, Layer, LayerState, WorkerSpec};
 
 use super::{done, held};
-use crate::support::{Lab, Outcome, cgroups_of, run_unconfined, until};
+use crate::support::{Lab, Outcome, cgroups_of, ended, run_unconfined, until};
 
 /// Takes 160 MiB in steps.
 const HOG: &str = "kept = []
@@ -113,7 +113,7 @@ async fn memory_in_use_is_known() {
     })
     .await;
     spawned.process.kill();
-    spawned.process.wait().await;
+    ended(&spawned.process).await;
     assert_eq!(spawned.process.memory_bytes(), None);
     lab.finish().await;
 }
