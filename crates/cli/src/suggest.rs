@@ -50,5 +50,8 @@ mod tests {
         check("dc", Some("db"));
         check("xy", None);
         check("mysql", None);
+        let long = ["orders-of-the-east"];
+        assert_eq!(closest("orders-of-the-west", long.iter().copied()), Some(long[0]));
+        assert_eq!(closest("orders-of-the-moon", long.iter().copied()), None);
     }
 }

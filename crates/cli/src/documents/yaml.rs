@@ -112,6 +112,15 @@ name: b
     }
 
     #[test]
+    fn a_line_that_only_begins_like_a_marker_is_none() {
+        let check = |text: &str, expect: usize| assert_eq!(parts(text).len(), expect, "{text:?}");
+        check("a: 1", 1);
+        check("a: 1\n---\nb: 2", 2);
+        check("a: 1\n---\tb", 2);
+        check("----BEGIN\n---x\n a: ---", 1);
+    }
+
+    #[test]
     fn numbers_and_truth_values_become_text_where_text_is_meant_and_stay_elsewhere() {
         let check = |text: &str, pointer: &str, expect: Value| {
             assert_eq!(bodies(text)[0].pointer(pointer), Some(&expect), "{text}");
