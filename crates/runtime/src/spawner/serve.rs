@@ -22,6 +22,7 @@ use crate::sandbox::step::{Step, StepError};
 use crate::sandbox::tree::Source;
 use crate::sandbox::{Plan, sys};
 use crate::spawn::{Confinement, Layer, LayerState, NetworkSpec, WorkerSpec};
+use clone::Waiting;
 
 mod clone;
 mod confinement;
@@ -175,7 +176,7 @@ impl State {
             confinement.set(Layer::Network, LayerState::Off("the host's, unconfined".to_owned()));
         }
         let started = self.start(spec, sources, uid, control);
-        let (pid, worker) = started.map_err(|error| {
+        let (pid, worker, go) = started.map_err(|error| {
             if let (Some(uids), Some(uid)) = (&mut self.uids, uid) {
                 uids.give_back(uid);
             }
@@ -185,6 +186,9 @@ impl State {
         let accepted = Report::Accepted { pid, memory, confinement };
         let _ = send(control, &accepted, &[worker.pidfd.as_fd()]);
         self.workers.insert(pid, worker);
+        // Only now: on the control socket our word has to come before the sandbox's own. If it is
+        // dead already, that is found like every other end.
+        let _ = rustix::io::write(&go, b"g");
         Ok(())
     }
 
@@ -194,7 +198,7 @@ impl State {
         sources: Vec<Source>,
         uid: Option<u32>,
         control: &OwnedFd,
-    ) -> Result<(i32, Worker), StepError> {
+    ) -> Result<(i32, Worker, OwnedFd), StepError> {
         let last_word = fcntl_dupfd_cloexec(control, 10).step("copy the control socket")?;
         let (mut group, entry) =
             self.cgroups.make(spec.id, &spec.limits).step("make the cgroup")?;
@@ -208,7 +212,9 @@ impl State {
             join: entry.join,
         };
         match clone::start(plan, uid, entry.into, control) {
-            Ok((pid, pidfd)) => Ok((pid, Worker { pidfd, control: last_word, uid, group })),
+            Ok(Waiting { pid, pidfd, go }) => {
+                Ok((pid, Worker { pidfd, control: last_word, uid, group }, go))
+            }
             Err(error) => {
                 if !group.remove() {
                     self.leftovers.push(group);

@@ -22,13 +22,20 @@ const NAMESPACES: i32 = libc::CLONE_NEWUSER
     | libc::CLONE_NEWIPC
     | libc::CLONE_NEWUTS;
 
-/// Clones a sandbox's first process and lets it go once its identity is settled.
+/// A sandbox's first process that waits for the word to go: a byte on `go`.
+pub(super) struct Waiting {
+    pub(super) pid: i32,
+    pub(super) pidfd: OwnedFd,
+    pub(super) go: OwnedFd,
+}
+
+/// Clones a sandbox's first process and settles its identity.
 pub(super) fn start(
     mut plan: Plan,
     uid: Option<u32>,
     cgroup: Option<OwnedFd>,
     control: &OwnedFd,
-) -> Result<(i32, OwnedFd), StepError> {
+) -> Result<Waiting, StepError> {
     if let Some(uid) = uid {
         // The clone could not enter directories that are closed to its uid: root opens for it.
         let trees: Vec<OwnedFd> =
@@ -51,17 +58,13 @@ pub(super) fn start(
                 Err(_) => sys::exit_now(74),
             }
         }
-        Cloned::Parent { pid, pidfd } => {
-            let settled = map_identity(pid, uid)
-                .and_then(|()| rustix::io::write(&go, b"g").step("let the sandbox go"));
-            match settled {
-                Ok(_) => Ok((pid, pidfd)),
-                Err(error) => {
-                    end(pid, &pidfd);
-                    Err(error)
-                }
+        Cloned::Parent { pid, pidfd } => match map_identity(pid, uid) {
+            Ok(()) => Ok(Waiting { pid, pidfd, go }),
+            Err(error) => {
+                end(pid, &pidfd);
+                Err(error)
             }
-        }
+        },
     }
 }
 
