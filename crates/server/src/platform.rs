@@ -80,6 +80,7 @@ impl Wakers {
         }
     }
 
+    #[cfg(test)]
     pub fn all(&self) -> impl Iterator<Item = (Kind, &Waker)> {
         self.0.iter().map(|(kind, waker)| (*kind, waker))
     }

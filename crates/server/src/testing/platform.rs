@@ -2,7 +2,7 @@
 
 use std::ops::Deref;
 
-use dispatch_osb::fake::{Books, FakeBroker, Settings};
+use dispatch_osb::fake::{Books, FakeBroker, Settings, Work};
 use serde_json::{Value, json};
 
 use super::{Answer, TestServer, World};
@@ -65,9 +65,18 @@ impl TestPlatform {
         self.until(path, |answer| (answer.status == 404).then_some(())).await;
     }
 
+    /// Ends what the broker works on, and waits for the instance `db` to go.
+    pub async fn gone_later(&self) {
+        self.broker.release();
+        self.gone("/v1/serviceinstance/db").await;
+    }
+
     /// Deletes all instances; then nothing may be left anywhere: at the broker, as an orphan, a secret, or sealed.
     pub async fn finish(self) {
         self.broker.clear_faults();
+        self.broker.configure(|settings| {
+            (settings.deprovision, settings.unbind) = (Work::default(), Work::default());
+        });
         self.broker.release();
         for instance in self.get("/v1/serviceinstance").await.body.as_array().unwrap() {
             let path = format!("/v1/serviceinstance/{}", instance["name"].as_str().unwrap());

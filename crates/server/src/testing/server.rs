@@ -2,12 +2,16 @@
 
 use std::{
     path::Path,
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
     time::{Duration, Instant},
 };
 
 use dispatch_engine::{ManualClock, SeededEntropy};
 use dispatch_runtime::{spawn::DirectSpawner, worker::Ambient};
+use dispatch_store::AuditFilter;
 use jiff::Timestamp;
 use serde_json::Value;
 use tempfile::TempDir;
@@ -71,6 +75,8 @@ pub struct TestServer {
     pub world: World,
     http: reqwest::Client,
     key: String,
+    /// Requests that changed something.
+    changes: AtomicUsize,
 }
 
 /// An answer of the server.
@@ -102,7 +108,7 @@ impl TestServer {
             serde_json::from_str(&std::fs::read_to_string(config).unwrap()).unwrap();
         let key = config["contexts"]["127-0-0-1"]["cookie"].as_str().unwrap().to_owned();
         let http = reqwest::Client::builder().no_proxy().tls_certs_only([]).build().unwrap();
-        Self { running, world, http, key }
+        Self { running, world, http, key, changes: AtomicUsize::new(0) }
     }
 
     pub fn url(&self, path: &str) -> String {
@@ -127,8 +133,13 @@ impl TestServer {
 
     async fn send(&self, request: reqwest::RequestBuilder) -> Answer {
         let request = request.header("Cookie", &self.key).header("X-Dispatch-Org", "dispatch");
-        let answer = request.send().await.unwrap();
+        let request = request.build().unwrap();
+        let changes = request.method() != reqwest::Method::GET;
+        let answer = self.http.execute(request).await.unwrap();
         let status = answer.status().as_u16();
+        if changes && status < 400 {
+            self.changes.fetch_add(1, Ordering::Relaxed);
+        }
         let settled = answer.headers().get("Dispatch-Settled").is_none();
         let text = answer.text().await.unwrap();
         let body = serde_json::from_str(&text).unwrap_or(Value::Null);
@@ -144,9 +155,14 @@ impl TestServer {
 
     /// Waits until the controllers have nothing to do before a later time.
     pub async fn quiet(&self) {
+        self.quiet_until(|| false).await;
+    }
+
+    /// Waits until then, or until `or`.
+    pub async fn quiet_until(&self, or: impl Fn() -> bool) {
         let begun = Instant::now();
         let now = || dispatch_engine::Clock::now(self.world.clock.as_ref());
-        while self.busy_at().is_some_and(|at| at <= now()) {
+        while self.busy_at().is_some_and(|at| at <= now()) && !or() {
             assert!(begun.elapsed() < PATIENCE, "the controllers never came to rest");
             tokio::time::sleep(Duration::from_micros(500)).await;
         }
@@ -197,7 +213,11 @@ impl TestServer {
         .await
     }
 
+    /// Each request that changed something has left exactly one row in the audit log.
     pub async fn finish(self) {
+        let platform = self.running.platform();
+        let rows = platform.store.audit(&platform.system, &AuditFilter::default()).await.unwrap();
+        assert_eq!(rows.len(), self.changes.load(Ordering::Relaxed), "{rows:#?}");
         self.running.stop().await;
     }
 }
@@ -206,7 +226,7 @@ impl TestServer {
 fn machine() -> Machine {
     Machine {
         confinement: String::new(),
-        spawner: Arc::new(DirectSpawner::default()),
+        spawner: Arc::new(DirectSpawner),
         ambient: Ambient { unix_ms: || 1_800_000_000_000, random: || 4 },
         executable: "/proc/self/exe".into(),
         path: None,

@@ -93,3 +93,74 @@ pub async fn purge_into(
     }
     Ok(batch.delete_meta(stored.meta()))
 }
+
+#[cfg(test)]
+mod tests {
+    use dispatch_osb::fake::{CallKind, Fault, RawAnswer};
+    use serde_json::json;
+
+    use crate::testing::TestPlatform;
+
+    const DB: &str = "/v1/servicebinding/db";
+
+    #[tokio::test]
+    async fn the_secret_stays_until_the_broker_has_unbound_it() {
+        let platform = TestPlatform::start().await;
+        let instance = platform.instance("db").await;
+        let secret = format!("/v1/secret/{}", instance["id"].as_str().unwrap());
+        platform.broker.fault(CallKind::Unbind, Fault::Instead(RawAnswer::error(500, "", "later")));
+        platform.delete(DB).await;
+        platform.quiet().await;
+        let seen = platform.get(DB).await.body;
+        assert_eq!((&seen["status"], &seen["reason"]), (&json!("DELETING"), &json!(["later"])));
+        assert_eq!(platform.get(&secret).await.status, 200);
+        platform.gone(DB).await;
+        assert_eq!(platform.get(&secret).await.status, 404);
+        let seen = platform.get("/v1/serviceinstance/db?wait=60").await;
+        assert_eq!(
+            (seen.settled, &seen.body["status"], &seen.body["binding"]["secret"]),
+            (true, &json!("READY"), &json!(null))
+        );
+        platform.finish().await;
+    }
+
+    #[tokio::test]
+    async fn a_refused_unbind_is_an_error_until_it_is_asked_for_again() {
+        let platform = TestPlatform::start().await;
+        platform.instance("db").await;
+        platform
+            .broker
+            .fault(CallKind::Unbind, Fault::Instead(RawAnswer::error(400, "", "in use")));
+        let seen = platform.delete("/v1/servicebinding/db?wait=60").await;
+        assert_eq!((seen.settled, &seen.body["status"]), (true, &json!("ERROR")));
+        assert_eq!(seen.body["reason"], json!(["in use; delete again or purge"]));
+        platform.delete("/v1/servicebinding/db?wait=60").await;
+        assert_eq!(platform.get(DB).await.status, 404);
+        platform.finish().await;
+    }
+
+    #[tokio::test]
+    async fn purge_forgets_binding_and_secret_without_a_call() {
+        let platform = TestPlatform::start().await;
+        let instance = platform.instance("db").await;
+        let purged = platform.delete("/v1/servicebinding/db?purge=true").await;
+        assert_eq!((purged.status, platform.get(DB).await.status), (200, 404));
+        let secret = format!("/v1/secret/{}", instance["id"].as_str().unwrap());
+        assert_eq!(platform.get(&secret).await.status, 404);
+        assert_eq!(platform.broker.books().count(CallKind::Unbind), 0);
+        platform.end().await;
+    }
+
+    #[tokio::test]
+    async fn what_is_being_bound_is_unbound_once_it_can_be() {
+        let platform = TestPlatform::start().await;
+        platform.broker.fault(CallKind::Bind, Fault::HangAfter);
+        platform.ask("db").await;
+        platform.broker.until("the request", |books| books.hanging == 1).await;
+        platform.delete(DB).await;
+        platform.broker.release();
+        platform.gone(DB).await;
+        assert!(platform.broker.books().bindings.is_empty());
+        platform.finish().await;
+    }
+}

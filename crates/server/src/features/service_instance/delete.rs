@@ -126,3 +126,179 @@ pub async fn purge_into(
     }
     Ok(batch.delete_meta(stored.meta()))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use dispatch_osb::fake::{CallKind, Fault, RawAnswer, Work};
+    use serde_json::json;
+
+    use crate::testing::TestPlatform;
+
+    const DB: &str = "/v1/serviceinstance/db";
+
+    #[tokio::test]
+    async fn an_instance_is_there_until_it_is_gone_and_then_its_name_is_free() {
+        let platform = TestPlatform::with(|settings| {
+            settings.deprovision =
+                Work { progress: vec!["pulling plugs".into()], ..Work::polls(1) };
+        })
+        .await;
+        let first = platform.instance("db").await;
+        let asked = platform.delete(DB).await;
+        assert_eq!((asked.status, &asked.body["status"]), (200, &json!("DELETING")));
+        assert_eq!(platform.ask("db").await.status, 409, "it still has its name");
+        platform.quiet().await;
+        let seen = platform.get(DB).await.body;
+        assert_eq!(
+            (&seen["status"], &seen["lastOperation"]["type"]),
+            (&json!("DELETING"), &json!("delete"))
+        );
+        assert_eq!(platform.delete(DB).await.status, 200, "asking again does no harm");
+        platform.gone(DB).await;
+        assert_eq!(
+            platform.get(&format!("/v1/secret/{}", first["id"].as_str().unwrap())).await.status,
+            404
+        );
+        assert_eq!(platform.delete(DB).await.body["message"], "service instance db not found");
+        let second = platform.instance("db").await;
+        assert_ne!(first["id"], second["id"]);
+        platform.finish().await;
+    }
+
+    #[tokio::test]
+    async fn a_held_delete_is_answered_when_it_is_gone() {
+        let platform = TestPlatform::start().await;
+        platform.instance("db").await;
+        let gone = platform.delete("/v1/serviceinstance/db?wait=60").await;
+        assert_eq!((gone.status, gone.settled), (200, true));
+        assert_eq!(platform.get(DB).await.status, 404);
+        platform.finish().await;
+    }
+
+    #[tokio::test]
+    async fn what_is_being_created_is_removed_once_it_can_be() {
+        let platform = TestPlatform::with(|settings| settings.provision = Work::polls(3)).await;
+        platform.ask("db").await;
+        platform.quiet().await;
+        assert_eq!(platform.get(DB).await.body["status"], "CREATING");
+        platform.delete(DB).await;
+        platform.gone(DB).await;
+        let books = platform.broker.books();
+        assert_eq!((books.count(CallKind::Bind), books.count(CallKind::Deprovision)), (0, 1));
+        platform.finish().await;
+    }
+
+    #[tokio::test]
+    async fn what_the_broker_was_never_asked_for_is_forgotten_at_once() {
+        let mut platform = TestPlatform::start().await;
+        platform.broker.go_down().await;
+        platform.ask("db").await;
+        platform.quiet().await;
+        let seen = platform.get(DB).await.body;
+        assert_eq!(seen["status"], "CREATING");
+        assert!(seen["reason"][0].as_str().unwrap().starts_with("no connection"), "{seen}");
+        let gone = platform.delete("/v1/serviceinstance/db?wait=60").await;
+        assert_eq!((gone.status, gone.settled), (200, true));
+        assert_eq!(platform.get(DB).await.status, 404);
+        platform.broker.come_back().await.unwrap();
+        platform.finish().await;
+    }
+
+    #[tokio::test]
+    async fn a_refused_delete_is_an_error_until_it_is_asked_for_again() {
+        let platform = TestPlatform::start().await;
+        platform.instance("db").await;
+        let no = || Fault::Instead(RawAnswer::error(400, "", "backups run"));
+        platform.broker.fault(CallKind::Deprovision, no());
+        let held = platform.delete("/v1/serviceinstance/db?wait=60").await;
+        assert_eq!((held.status, held.settled, &held.body["status"]), (200, true, &json!("ERROR")));
+        assert_eq!(held.body["reason"], json!(["backups run; delete again or purge"]));
+        assert_eq!(held.body["conditions"][0]["type"], "DeleteFailed");
+        platform.world.clock.advance(Duration::from_secs(86_400));
+        platform.quiet().await;
+        assert_eq!(platform.broker.books().count(CallKind::Deprovision), 1, "until somebody acts");
+        platform.broker.fault(CallKind::Deprovision, no());
+        platform.broker.configure(|settings| settings.deprovision = Work::polls(1));
+        platform.delete("/v1/serviceinstance/db?wait=60").await;
+        platform.delete(DB).await;
+        platform.quiet().await;
+        let seen = platform.get(DB).await.body;
+        assert_eq!((&seen["status"], &seen["conditions"]), (&json!("DELETING"), &json!([])));
+        platform.gone(DB).await;
+        platform.finish().await;
+    }
+
+    #[tokio::test]
+    async fn a_binding_that_the_broker_keeps_is_named_and_asked_for_again_with_its_instance() {
+        let platform = TestPlatform::start().await;
+        platform.instance("db").await;
+        platform
+            .post("/v1/servicebinding?wait=30", &json!({"name": "more", "instance": "db"}))
+            .await;
+        let no = || Fault::Instead(RawAnswer::error(403, "", "sessions are open"));
+        platform.broker.always(CallKind::Unbind, Some(no()));
+        platform.delete(DB).await;
+        let seen = platform.settled(DB).await;
+        let words =
+            |name| format!("service binding {name}: sessions are open; delete again or purge");
+        assert_eq!(seen["reason"], json!([format!("{}; {}", words("db"), words("more"))]));
+        assert_eq!(platform.broker.books().count(CallKind::Deprovision), 0);
+        platform.broker.clear_faults();
+        // One by one, without a word about the instance.
+        platform.delete("/v1/servicebinding/more?wait=60").await;
+        assert_eq!(platform.get(DB).await.body["status"], "ERROR");
+        platform.delete(DB).await;
+        platform.gone(DB).await;
+        platform.finish().await;
+    }
+
+    #[tokio::test]
+    async fn a_failing_delete_is_repeated_ever_more_slowly_and_for_ever() {
+        let platform = TestPlatform::start().await;
+        platform.instance("db").await;
+        let oops = Fault::Instead(RawAnswer::error(500, "", "disk on fire"));
+        platform.broker.always(CallKind::Deprovision, Some(oops));
+        platform.delete(DB).await;
+        for _ in 0..20 {
+            platform.quiet().await;
+            platform.move_on();
+        }
+        let seen = platform.get(DB).await.body;
+        assert_eq!(
+            (&seen["status"], &seen["reason"]),
+            (&json!("DELETING"), &json!(["disk on fire"]))
+        );
+        let before = platform.broker.books().count(CallKind::Deprovision);
+        platform.world.clock.advance(Duration::from_secs(1_800));
+        platform.quiet().await;
+        assert!(platform.broker.books().count(CallKind::Deprovision) <= before + 1);
+        platform.broker.clear_faults();
+        platform.gone(DB).await;
+        platform.finish().await;
+    }
+
+    #[tokio::test]
+    async fn purge_forgets_it_without_a_call_and_its_late_answer_harms_nobody() {
+        let platform = TestPlatform::start().await;
+        platform.broker.fault(CallKind::Provision, Fault::HangAfter);
+        platform.ask("db").await;
+        platform.broker.until("the request", |books| books.hanging == 1).await;
+        let purged = platform.delete("/v1/serviceinstance/db?purge=true").await;
+        assert_eq!((purged.status, platform.get(DB).await.status), (200, 404));
+        let body = json!({"name": "db", "serviceClass": "fake-kv"});
+        let again = platform.post("/v1/serviceinstance?wait=60", &body).await.body;
+        platform.broker.release();
+        platform.quiet().await;
+        assert_eq!(platform.get(DB).await.body, again);
+        let path = "/v1/serviceinstance/db?wait=60";
+        assert_eq!(platform.delete(path).await.status, 200);
+        let books = platform.end().await;
+        assert_eq!(
+            (books.instances.len(), books.count(CallKind::Deprovision)),
+            (1, 1),
+            "one was purged"
+        );
+    }
+}

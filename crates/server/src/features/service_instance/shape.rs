@@ -112,8 +112,7 @@ fn binding_to_wire(
     binding: Option<&Object<ServiceBinding>>,
 ) -> InstanceBinding {
     let wish = &instance.spec.binding;
-    let (phase, reason) =
-        binding.map_or((Phase::Initialized, None), |binding| service_binding::phase(binding));
+    let (phase, reason) = binding.map_or((Phase::Initialized, None), service_binding::phase);
     let credentials = binding.and_then(|binding| binding.status.credentials.as_ref());
     InstanceBinding {
         id: binding.map(|binding| binding.meta.id.uuid()),
