@@ -1,10 +1,9 @@
-//! `dispatch-load`: calls one function at a steady rate until it is told to stop, and checks every answer.
+//! Calls of one function at a steady rate, each answer checked.
 //!
 //! Open loop: a call is made when its time has come, whether or not earlier ones have been answered, so that a slow
-//! server cannot hide behind its own slowness. It ends when its standard input does.
+//! server cannot hide behind its own slowness.
 
 use std::{
-    process::ExitCode,
     sync::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicU64, Ordering},
@@ -12,48 +11,17 @@ use std::{
     time::Duration,
 };
 
-use clap::Parser;
 use serde_json::{Value, json};
-use tokio::{io::AsyncReadExt, time::MissedTickBehavior};
+use tokio::time::MissedTickBehavior;
 
-#[derive(Debug, Parser)]
-struct Args {
-    /// Where the control plane is, such as http://127.0.0.1:8080
-    #[arg(long)]
-    server: String,
-    /// File with the key; it is sent as a cookie
-    #[arg(long)]
-    key_file: std::path::PathBuf,
-    #[arg(long, default_value = "dispatch")]
-    organization: String,
-    #[arg(long)]
-    function: String,
-    /// The input of every call, JSON
-    #[arg(long, default_value = "{}")]
-    input: String,
-    /// What every call must return, JSON
-    #[arg(long)]
-    expect: String,
-    /// Calls a second
-    #[arg(long, default_value_t = 500)]
-    rate: u64,
-    /// The longest that it runs, in seconds
-    #[arg(long, default_value_t = 300)]
-    seconds: u64,
-}
+/// Wrong answers that are kept for people, and how much of each.
+const SAMPLES: usize = 5;
+const SAMPLE_CHARACTERS: usize = 1_000;
+const CALL_TIMEOUT: Duration = Duration::from_secs(60);
 
-#[derive(Debug, Default)]
-struct Tally {
-    sent: AtomicU64,
-    right: AtomicU64,
-    wrong: AtomicU64,
-    /// Microseconds, of right answers.
-    latencies: Mutex<Vec<u64>>,
-    /// The first wrong answers, for people.
-    samples: Mutex<Vec<String>>,
-}
-
-struct Target {
+/// What is called, and what it must return.
+#[derive(Debug)]
+pub struct Target {
     http: reqwest::Client,
     url: String,
     key: String,
@@ -62,117 +30,141 @@ struct Target {
     expect: Value,
 }
 
-#[tokio::main]
-#[expect(clippy::print_stdout, reason = "its report is its output")]
-async fn main() -> ExitCode {
-    let args = Args::parse();
-    let (target, rate, seconds) = match prepare(&args) {
-        Ok(target) => (Arc::new(target), args.rate.max(1), args.seconds),
-        Err(why) => {
-            println!("{}", json!({ "error": why }));
-            return ExitCode::FAILURE;
+/// What came of the calls so far.
+#[derive(Debug, Default)]
+pub struct Tally {
+    sent: AtomicU64,
+    right: AtomicU64,
+    wrong: AtomicU64,
+    /// Microseconds, of right answers.
+    latencies: Mutex<Vec<u64>>,
+    /// The first wrong answers.
+    samples: Mutex<Vec<String>>,
+}
+
+impl Target {
+    /// `server` is a base URL, `key` the administrator's; it is sent as a cookie.
+    pub fn new(
+        server: &str,
+        key: &str,
+        organization: &str,
+        function: &str,
+        input: &Value,
+        expect: Value,
+    ) -> Result<Self, String> {
+        let http = reqwest::Client::builder()
+            .no_proxy()
+            .timeout(CALL_TIMEOUT)
+            .build()
+            .map_err(|error| error.to_string())?;
+        let body = json!({ "blocking": true, "input": input });
+        Ok(Self {
+            http,
+            url: format!("{server}/v1/runs?functionName={function}"),
+            key: key.to_owned(),
+            organization: organization.to_owned(),
+            body: serde_json::to_vec(&body).map_err(|error| error.to_string())?,
+            expect,
+        })
+    }
+
+    async fn call(self: Arc<Self>, tally: Arc<Tally>) {
+        tally.sent.fetch_add(1, Ordering::Relaxed);
+        let begun = tokio::time::Instant::now();
+        match self.answer().await {
+            Ok(answer) if answer.get("output") == Some(&self.expect) => {
+                tally.right(begun.elapsed())
+            }
+            Ok(answer) => tally.wrong(&answer.to_string()),
+            Err(why) => tally.wrong(&why),
         }
-    };
-    let tally = Arc::new(Tally::default());
-    let mut tick = tokio::time::interval(Duration::from_micros(1_000_000 / rate));
+    }
+
+    async fn answer(&self) -> Result<Value, String> {
+        let request = self
+            .http
+            .post(&self.url)
+            .header("Cookie", &self.key)
+            .header("X-Dispatch-Org", &self.organization)
+            .header("Content-Type", "application/json")
+            .body(self.body.clone());
+        let answer = request.send().await.map_err(|error| format!("{error:?}"))?;
+        let text = answer.text().await.map_err(|error| error.to_string())?;
+        serde_json::from_str(&text).map_err(|error| format!("{error}: {text}"))
+    }
+}
+
+/// Calls `rate` times a second until `end`, then waits for the answers that are still due. Returns for how long calls
+/// were made.
+pub async fn steady(
+    target: Arc<Target>,
+    tally: Arc<Tally>,
+    rate: u64,
+    end: impl Future<Output = ()>,
+) -> Duration {
+    let mut tick = tokio::time::interval(Duration::from_micros(1_000_000 / rate.max(1)));
     tick.set_missed_tick_behavior(MissedTickBehavior::Burst);
     let begun = tokio::time::Instant::now();
-    let over = tokio::time::sleep(Duration::from_secs(seconds));
-    tokio::pin!(over);
-    let asked = told_to_stop();
-    tokio::pin!(asked);
+    tokio::pin!(end);
     let mut calls = tokio::task::JoinSet::new();
     loop {
         tokio::select! {
             _ = tick.tick() => {
-                calls.spawn(call(Arc::clone(&target), Arc::clone(&tally)));
+                calls.spawn(Arc::clone(&target).call(Arc::clone(&tally)));
                 while calls.try_join_next().is_some() {}
             }
-            () = &mut asked => break,
-            () = &mut over => break,
+            () = &mut end => break,
         }
     }
     let elapsed = begun.elapsed();
     while calls.join_next().await.is_some() {}
-    println!("{}", report(&tally, elapsed));
-    if tally.wrong.load(Ordering::Relaxed) == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+    elapsed
 }
 
-fn prepare(args: &Args) -> Result<Target, String> {
-    let key = std::fs::read_to_string(&args.key_file).map_err(|error| error.to_string())?;
-    let input: Value = serde_json::from_str(&args.input).map_err(|error| error.to_string())?;
-    let expect = serde_json::from_str(&args.expect).map_err(|error| error.to_string())?;
-    let body = json!({ "blocking": true, "input": input });
-    let http = reqwest::Client::builder()
-        .no_proxy()
-        .timeout(Duration::from_secs(60))
-        .build()
-        .map_err(|error| error.to_string())?;
-    Ok(Target {
-        http,
-        url: format!("{}/v1/runs?functionName={}", args.server, args.function),
-        key: key.trim().to_owned(),
-        organization: args.organization.clone(),
-        body: serde_json::to_vec(&body).map_err(|error| error.to_string())?,
-        expect,
-    })
-}
+impl Tally {
+    /// Calls that were made.
+    pub fn sent_calls(&self) -> u64 {
+        self.sent.load(Ordering::Relaxed)
+    }
 
-async fn told_to_stop() {
-    let mut rest = Vec::new();
-    let mut input = tokio::io::stdin();
-    // The end, or an error, is what is waited for.
-    let _ = input.read_to_end(&mut rest).await;
-}
+    /// Answers that were wrong, calls without an answer included.
+    pub fn wrong_answers(&self) -> u64 {
+        self.wrong.load(Ordering::Relaxed)
+    }
 
-async fn call(target: Arc<Target>, tally: Arc<Tally>) {
-    tally.sent.fetch_add(1, Ordering::Relaxed);
-    let begun = tokio::time::Instant::now();
-    let outcome = answer(&target).await;
-    match outcome {
-        Ok(answer) if answer.get("output") == Some(&target.expect) => {
-            tally.right.fetch_add(1, Ordering::Relaxed);
-            let micros = u64::try_from(begun.elapsed().as_micros()).unwrap_or(u64::MAX);
-            tally.latencies.lock().unwrap_or_else(PoisonError::into_inner).push(micros);
+    /// The first wrong answers.
+    pub fn samples(&self) -> Vec<String> {
+        self.samples.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Everything, as `dispatch-load` prints it.
+    pub fn report(&self, elapsed: Duration) -> Value {
+        let mut latencies = self.latencies.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        latencies.sort_unstable();
+        let at = |share: usize| latencies.get(latencies.len() * share / 100).copied();
+        json!({
+            "calls": self.sent_calls(),
+            "right": self.right.load(Ordering::Relaxed),
+            "wrong": self.wrong_answers(),
+            "seconds": elapsed.as_secs_f64(),
+            "p50_us": at(50),
+            "p99_us": at(99),
+            "max_us": latencies.last(),
+            "samples": self.samples(),
+        })
+    }
+
+    fn right(&self, took: Duration) {
+        self.right.fetch_add(1, Ordering::Relaxed);
+        let micros = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
+        self.latencies.lock().unwrap_or_else(PoisonError::into_inner).push(micros);
+    }
+
+    fn wrong(&self, what: &str) {
+        self.wrong.fetch_add(1, Ordering::Relaxed);
+        let mut samples = self.samples.lock().unwrap_or_else(PoisonError::into_inner);
+        if samples.len() < SAMPLES {
+            samples.push(what.chars().take(SAMPLE_CHARACTERS).collect());
         }
-        Ok(answer) => wrong(&tally, answer.to_string()),
-        Err(why) => wrong(&tally, why),
     }
-}
-
-async fn answer(target: &Target) -> Result<Value, String> {
-    let request = target
-        .http
-        .post(&target.url)
-        .header("Cookie", &target.key)
-        .header("X-Dispatch-Org", &target.organization)
-        .header("Content-Type", "application/json")
-        .body(target.body.clone());
-    let answer = request.send().await.map_err(|error| format!("{error:?}"))?;
-    let text = answer.text().await.map_err(|error| error.to_string())?;
-    serde_json::from_str(&text).map_err(|error| format!("{error}: {text}"))
-}
-
-fn wrong(tally: &Tally, what: String) {
-    tally.wrong.fetch_add(1, Ordering::Relaxed);
-    let mut samples = tally.samples.lock().unwrap_or_else(PoisonError::into_inner);
-    if samples.len() < 5 {
-        samples.push(what.chars().take(1_000).collect());
-    }
-}
-
-fn report(tally: &Tally, elapsed: Duration) -> Value {
-    let mut latencies = tally.latencies.lock().unwrap_or_else(PoisonError::into_inner).clone();
-    latencies.sort_unstable();
-    let at = |share: usize| latencies.get(latencies.len() * share / 100).copied();
-    json!({
-        "calls": tally.sent.load(Ordering::Relaxed),
-        "right": tally.right.load(Ordering::Relaxed),
-        "wrong": tally.wrong.load(Ordering::Relaxed),
-        "seconds": elapsed.as_secs_f64(),
-        "p50_us": at(50),
-        "p99_us": at(99),
-        "max_us": latencies.last(),
-        "samples": *tally.samples.lock().unwrap_or_else(PoisonError::into_inner),
-    })
 }
