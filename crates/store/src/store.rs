@@ -41,6 +41,7 @@ pub(crate) struct Counts {
     pub(crate) batches: AtomicU64,
     pub(crate) failed_batches: AtomicU64,
     pub(crate) recorded_runs: AtomicU64,
+    pub(crate) postponed_runs: AtomicU64,
 }
 
 /// What the store has done since it was opened.
@@ -54,6 +55,8 @@ pub struct Counters {
     pub failed_batches: u64,
     /// Records given to `record_run` that were stored.
     pub recorded_runs: u64,
+    /// How often a record given to `record_run` could not be stored and was kept for another try.
+    pub postponed_runs: u64,
     /// Records given to `record_run` that were lost, because they came faster than they could be stored.
     pub dropped_runs: u64,
 }
@@ -87,6 +90,7 @@ impl Store {
             changes,
             counts: Arc::clone(&counts),
             seq: opened.seq,
+            runs_postponed: false,
         };
         let (readers, reader_threads) =
             Readers::start(opened.readers, places).map_err(|error| unavailable(&path, error))?;
@@ -137,6 +141,7 @@ impl Store {
             batches: counts.batches.load(Relaxed),
             failed_batches: counts.failed_batches.load(Relaxed),
             recorded_runs: counts.recorded_runs.load(Relaxed),
+            postponed_runs: counts.postponed_runs.load(Relaxed),
             dropped_runs: self.shared.queue.runs_dropped(),
         }
     }

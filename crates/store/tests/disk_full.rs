@@ -115,6 +115,11 @@ async fn child() {
     // The record of a blocking run waits for better times.
     run.id = h.id();
     store.record_run(run.clone());
+    eventually(|| async {
+        let postponed = store.counters().postponed_runs;
+        if postponed > 0 { Ok(()) } else { Err("nobody tried to store the run".to_owned()) }
+    })
+    .await;
 
     fs::remove_file(&ballast).unwrap();
     store.commit(Batch::system("test").update_spec(&changed, &[], &[])).await.unwrap();

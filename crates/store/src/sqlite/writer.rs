@@ -31,6 +31,8 @@ pub(crate) struct Writer {
     pub(crate) counts: Arc<Counts>,
     /// The number of the last batch.
     pub(crate) seq: u64,
+    /// The last attempt to store run records failed.
+    pub(crate) runs_postponed: bool,
 }
 
 impl Writer {
@@ -68,20 +70,24 @@ impl Writer {
         }
     }
 
-    fn recorded(&self, runs: Vec<crate::RunRecord>, answer: Answer) {
-        match answer {
-            Ok(_) => {
-                self.counts.recorded_runs.fetch_add(runs.len() as u64, Relaxed);
+    fn recorded(&mut self, runs: Vec<crate::RunRecord>, answer: Answer) {
+        let count = runs.len() as u64;
+        let postponed = answer.err();
+        match &postponed {
+            None => {
+                self.counts.recorded_runs.fetch_add(count, Relaxed);
             }
-            Err(error) => {
-                tracing::warn!(
-                    records = runs.len(),
-                    error = &error as &dyn std::error::Error,
-                    "run records are not stored yet"
-                );
+            Some(error) => {
+                // Said once, not at every try.
+                if !self.runs_postponed {
+                    let error: &dyn std::error::Error = error;
+                    tracing::warn!(error, records = count, "run records cannot be stored yet");
+                }
+                self.counts.postponed_runs.fetch_add(count, Relaxed);
                 self.queue.give_back(runs);
             }
         }
+        self.runs_postponed = postponed.is_some();
     }
 
     /// What there is no room for is refused, the rest is tried.
