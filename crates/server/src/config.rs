@@ -153,7 +153,9 @@ fn put_one(table: &mut toml::Table, key: &str, text: &str) -> Result<(), String>
 
 fn find<'a>(table: &'a mut toml::Table, key: &str) -> Option<&'a mut toml::Value> {
     table.iter_mut().find_map(|(known, value)| match value {
-        toml::Value::Table(inner) => find(inner, key.strip_prefix(known.as_str())?.strip_prefix('_')?),
+        toml::Value::Table(inner) => {
+            find(inner, key.strip_prefix(known.as_str())?.strip_prefix('_')?)
+        }
         value => (known == key).then_some(value),
     })
 }
@@ -240,8 +242,8 @@ mod tests {
             let error = load(file, variables).unwrap_err().to_string();
             assert!(error.ends_with(expect), "{error}");
         };
-        let meant = "unknown key build.pip.index; did you mean build.pip.index_url?";
-        check("[build.pip]\nindex = 1", &[], meant);
+        let meant = "unknown key build.pip.index_uri; did you mean build.pip.index_url?";
+        check("[build.pip]\nindex_uri = 1", &[], meant);
         check("[build.npm]\nindex = 1", &[], "unknown key build.npm; did you mean build.pip?");
         let variable = [("DISPATCH_SERVER_BUILD_PIP_HOST", "x")];
         check("", &variable, "unknown key build_pip_host; did you mean build_pip_hosts?");

@@ -14,7 +14,7 @@ use crate::proxy::{Authorization, canonical_host};
 pub struct Address(String);
 
 /// An http or https URL, taken apart.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub(super) struct Web {
     pub(super) host: String,
     pub(super) port: u16,
@@ -53,7 +53,8 @@ impl Address {
         let (user, password) = (url.username(), url.password().unwrap_or_default());
         let has_user = !user.is_empty() || !password.is_empty();
         let decoded = |text| percent_decode_str(text).decode_utf8_lossy().into_owned();
-        let authorization = has_user.then(|| Authorization::basic(&decoded(user), &decoded(password)));
+        let authorization =
+            has_user.then(|| Authorization::basic(&decoded(user), &decoded(password)));
         // With a password, the user's name is no secret; without one, it is a token.
         let secret = if password.is_empty() { user } else { password };
         let mut secrets = vec![secret.to_owned(), decoded(secret)];
@@ -82,6 +83,12 @@ impl Address {
     }
 }
 
+impl fmt::Debug for Web {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Web({:?})", self.bare)
+    }
+}
+
 impl fmt::Debug for Address {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.web().or_else(|| self.proxy()) {
@@ -102,7 +109,10 @@ mod tests {
         let check = |text: &str, bare: &str, secrets: &[&str]| {
             let address = Address::new(text);
             let web = address.web().unwrap();
-            assert_eq!((web.bare.as_str(), web.secrets.as_slice()), (bare, secrets_of(secrets).as_slice()));
+            assert_eq!(
+                (web.bare.as_str(), web.secrets.as_slice()),
+                (bare, secrets_of(secrets).as_slice())
+            );
             assert_eq!(web.authorization.is_some(), !secrets.is_empty(), "{text}");
             let shown = format!("{address:?} {web:?}");
             assert!(secrets.iter().all(|secret| !shown.contains(secret)), "{shown}");

@@ -62,6 +62,6 @@ mod tests {
         check("global", "extra-index-url", "https://b\nhttps://c");
         check("install", "no-index", "true");
         check("download", "trusted-host", "a b");
-        assert_eq!(parse("  indented first\n\0\u{feff}="), parse("\u{feff}="));
+        assert_eq!(parse("  indented first\nodd line\n"), Sections::new());
     }
 }

@@ -82,7 +82,8 @@ fn take(options: &BTreeMap<String, String>, variable: Lookup<'_>) -> Config {
     let mut config = Config::default();
     let mut not_used = Vec::new();
     let option = |key: &str| options.get(key).map(|value| value.trim()).filter(|v| !v.is_empty());
-    let several = |key: &str| -> Vec<&str> { option(key).unwrap_or_default().split_whitespace().collect() };
+    let several =
+        |key: &str| -> Vec<&str> { option(key).unwrap_or_default().split_whitespace().collect() };
     let mut web = |key: &str, text: &str| {
         let address = Address::new(text);
         let good = address.web().is_some();
@@ -109,10 +110,15 @@ fn take(options: &BTreeMap<String, String>, variable: Lookup<'_>) -> Config {
     config.trusted_hosts = several("trusted-host").into_iter().map(str::to_owned).collect();
     let bundle = ["REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE"];
     let bundle = || bundle.iter().find_map(|name| variable(name));
-    config.certificates = option("cert").map(str::to_owned).or_else(bundle).unwrap_or_default().into();
+    config.certificates =
+        option("cert").map(str::to_owned).or_else(bundle).unwrap_or_default().into();
     let seconds = option("timeout").or_else(|| option("default-timeout"));
     if let Some(seconds) = seconds.and_then(|text| text.parse::<f64>().ok()) {
-        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "clamped before")]
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "clamped before"
+        )]
         let seconds = seconds.clamp(1.0, 3600.0).ceil() as u64;
         config.timeout_seconds = seconds;
     }
@@ -174,7 +180,11 @@ mod tests {
         };
         let first = "[global]\nindex-url=https://a/\n[install]\nindex-url=https://b/\n";
         check(&[], &["[global]\nindex-url=https://a/"], "https://a/");
-        check(&[], &["[global]\nindex-url=https://a/", "[global]\nindex-url=https://c/"], "https://c/");
+        check(
+            &[],
+            &["[global]\nindex-url=https://a/", "[global]\nindex-url=https://c/"],
+            "https://c/",
+        );
         check(&[], &[first, "[global]\nindex-url=https://c/"], "https://b/");
         check(&[("PIP_INDEX_URL", "https://e/")], &[first], "https://e/");
         check(&[("PIP_INDEX_URL", "not a url")], &[], "https://pypi.org/simple");
@@ -197,7 +207,10 @@ mod tests {
             ],
             &["[global]\nno-index = yes\n"],
         );
-        assert_eq!(config.extra_index_urls, [Address::new("https://x/"), Address::new("https://y/")]);
+        assert_eq!(
+            config.extra_index_urls,
+            [Address::new("https://x/"), Address::new("https://y/")]
+        );
         assert_eq!(config.find_links, [Address::new("/srv/wheels"), Address::new("https://z/")]);
         assert_eq!(config.trusted_hosts, ["x", "y:8080"]);
         assert_eq!(config.certificates, PathBuf::from("/etc/ca.pem"));

@@ -37,13 +37,19 @@ impl Plan {
     /// Reads the certificates and looks whether directories are there; nothing else of the machine.
     pub fn new(config: &Config) -> Self {
         let mut plan = Self {
-            notes: config.not_used.iter().map(|why| format!("pip's setting is not used: {why}")).collect(),
+            notes: config
+                .not_used
+                .iter()
+                .map(|why| format!("pip's setting is not used: {why}"))
+                .collect(),
             ..Self::default()
         };
         let mut environment = vec![
             // Whatever pip would read of this machine has been read, and stands here.
             pair("PIP_CONFIG_FILE", "/dev/null"),
             pair("PIP_DEFAULT_TIMEOUT", config.timeout_seconds.to_string()),
+            // What the proxy refuses it refuses again.
+            pair("PIP_RETRIES", "2"),
         ];
         if config.no_index {
             environment.push(pair("PIP_NO_INDEX", "1"));
@@ -52,10 +58,16 @@ impl Plan {
             environment.extend(index.map(|web| pair("PIP_INDEX_URL", plan.admit(web))));
             let extra = config.extra_index_urls.iter().filter_map(super::Address::web);
             let extra: Vec<String> = extra.map(|web| plan.admit(web)).collect();
-            environment.extend((!extra.is_empty()).then(|| pair("PIP_EXTRA_INDEX_URL", extra.join(" "))));
+            environment
+                .extend((!extra.is_empty()).then(|| pair("PIP_EXTRA_INDEX_URL", extra.join(" "))));
             for host in &config.hosts {
                 let Some((name, port)) = host_and_port(host) else { continue };
-                plan.rules.hosts.push(proxy::Host { name, port, plain: false, authorization: None });
+                plan.rules.hosts.push(proxy::Host {
+                    name,
+                    port,
+                    plain: false,
+                    authorization: None,
+                });
             }
         }
         let links = plan.links(config);
@@ -108,7 +120,8 @@ impl Plan {
                 }
                 Err(why) => {
                     let path = path.display();
-                    self.notes.push(format!("pip's find-links directory {path} is not used: {why}"));
+                    self.notes
+                        .push(format!("pip's find-links directory {path} is not used: {why}"));
                 }
             }
         }
@@ -119,7 +132,8 @@ impl Plan {
         if path.as_os_str().is_empty() {
             return None;
         }
-        let small = |meta: &std::fs::Metadata| meta.is_file() && meta.len() <= CERTIFICATES_BYTES_MAX;
+        let small =
+            |meta: &std::fs::Metadata| meta.is_file() && meta.len() <= CERTIFICATES_BYTES_MAX;
         let why = match std::fs::metadata(path) {
             Ok(meta) if small(&meta) => match std::fs::read(path) {
                 Ok(pem) => return Some(pem),
@@ -129,7 +143,8 @@ impl Plan {
             Err(error) => error.to_string(),
         };
         let path = path.display();
-        self.notes.push(format!("pip's certificates {path} are not used, but the machine's: {why}"));
+        self.notes
+            .push(format!("pip's certificates {path} are not used, but the machine's: {why}"));
         None
     }
 
@@ -220,7 +235,10 @@ mod tests {
         let known = |host: &proxy::Host| host.authorization.is_some();
         assert_eq!(plan.rules.hosts.iter().map(known).collect::<Vec<_>>(), [true, false]);
         let upstream = plan.rules.upstream.as_ref().unwrap();
-        assert_eq!((upstream.host.as_str(), upstream.authorization.is_some()), ("proxy.example", true));
+        assert_eq!(
+            (upstream.host.as_str(), upstream.authorization.is_some()),
+            ("proxy.example", true)
+        );
         let line = "hunter2 at tok3n of pr0xy";
         assert_eq!(plan.redact(line), "<redacted> at <redacted> of <redacted>");
     }
@@ -244,7 +262,10 @@ mod tests {
         };
         let plan = Plan::new(&config);
         assert_eq!(plan.settings.mounts, [(real.clone(), PathBuf::from("/build/links/0"))]);
-        assert_eq!(variable(&plan, "PIP_FIND_LINKS"), Some("/build/links/0 https://links.example/"));
+        assert_eq!(
+            variable(&plan, "PIP_FIND_LINKS"),
+            Some("/build/links/0 https://links.example/")
+        );
         assert_eq!(plan.settings.certificates.as_deref(), Some(b"pem".as_slice()));
         assert_eq!(plan.notes.len(), 3, "{:?}", plan.notes);
         assert_eq!(directories(&config), [real]);

@@ -50,9 +50,8 @@ impl Budget {
             Direction::Received => (&self.received, CopyError::Received),
         };
         let count = u64::try_from(count).unwrap_or(u64::MAX);
-        let taken = left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| {
-            left.checked_sub(count)
-        });
+        let taken =
+            left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(count));
         taken.map(drop).map_err(|_| error)
     }
 }

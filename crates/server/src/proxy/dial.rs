@@ -11,7 +11,8 @@ use super::{HOST, Proxy, serve};
 impl Dial for Proxy {
     fn dial<'a>(&'a self, endpoint: &'a Endpoint) -> BoxFuture<'a, io::Result<TcpStream>> {
         Box::pin(async move {
-            let build = (endpoint.host == HOST).then(|| self.0.builds().get(&endpoint.port).cloned());
+            let build =
+                (endpoint.host == HOST).then(|| self.0.builds().get(&endpoint.port).cloned());
             let Some(build) = build.flatten() else {
                 return Err(io::Error::new(
                     io::ErrorKind::PermissionDenied,

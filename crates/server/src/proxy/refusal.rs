@@ -34,6 +34,9 @@ mod tests {
         let answer = Refusal::new(403, "no\r\nSet-Cookie: é").answer();
         let text = String::from_utf8(answer).unwrap();
         assert!(text.starts_with("HTTP/1.1 403 no??Set-Cookie: ?\r\nContent-Type"), "{text}");
-        assert!(text.contains("Content-Length: 19\r\n") && text.ends_with("\r\n\r\nno??Set-Cookie: ?\n"));
+        assert!(
+            text.contains("Content-Length: 18\r\n")
+                && text.ends_with("\r\n\r\nno??Set-Cookie: ?\n")
+        );
     }
 }

@@ -60,11 +60,15 @@ async fn request(inner: &Inner, build: &Build, inside: &mut TcpStream) -> Result
                 Some(_) => format!("{method} {url} HTTP/1.1\r\n"),
                 None => format!("{method} {} HTTP/1.1\r\n", origin_form(&url)),
             };
-            if let Some(authorization) = upstream.and_then(|upstream| upstream.authorization.as_ref()) {
+            if let Some(authorization) =
+                upstream.and_then(|upstream| upstream.authorization.as_ref())
+            {
                 ask.push_str(&format!("Proxy-Authorization: {}\r\n", authorization.value()));
             }
             put_headers(&mut ask, known, &headers);
-            fetch(inner, build, inside, outside, ask.as_bytes()).await.map_err(|error| (host, error))
+            fetch(inner, build, inside, outside, ask.as_bytes())
+                .await
+                .map_err(|error| (host, error))
         }
     };
     // Both sides have had bytes of each other: there is no place left for an answer of ours.
@@ -152,9 +156,9 @@ fn put_headers(ask: &mut String, host: &Host, headers: &[(String, String)]) {
         ask.push_str(&format!("Authorization: {}\r\n", authorization.value()));
     }
     for (name, value) in headers {
-        let is = |other: &&str| name.eq_ignore_ascii_case(other);
-        let given = host.authorization.is_some() && is(&"authorization");
-        if !given && !OURS.iter().any(|ours| is(&ours)) && !named.iter().any(|named| is(&named)) {
+        let is = |other: &str| name.eq_ignore_ascii_case(other);
+        let given = host.authorization.is_some() && is("authorization");
+        if !given && !OURS.iter().any(|ours| is(ours)) && !named.iter().any(|named| is(named)) {
             ask.push_str(&format!("{name}: {value}\r\n"));
         }
     }

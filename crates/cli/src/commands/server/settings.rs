@@ -5,7 +5,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use dispatch_server::config::Settings;
+use dispatch_server::{config::Settings, pip::Build};
 
 use crate::{
     commands::{daemon, server::Args},
@@ -30,6 +30,7 @@ pub(super) fn resolve(
         data: places.data,
         keys: places.config.join("keys"),
         client_config: places.client_config,
+        build: Build { pip: dispatch_server::pip::found(&variable) },
         ..Settings::default()
     };
     let keys = environment.iter().filter(|(name, _)| name != CONFIG_VARIABLE).cloned();
@@ -93,7 +94,6 @@ fn flags(args: &Args, before: &Settings) -> Result<Vec<(String, String)>, CliErr
         Some((ip, port)) => SocketAddr::new(ip, port.unwrap_or(before.listen.port())),
         None => before.listen,
     };
-    listen.set_ip(host.unwrap_or(listen.ip()));
     listen.set_port(args.port.unwrap_or(listen.port()));
     let mut add = |key: &str, mut at: SocketAddr, port: Option<u16>| {
         at.set_ip(host.unwrap_or(at.ip()));

@@ -119,8 +119,10 @@ mod tests {
     #[test]
     fn a_system_package_is_refused_and_told_what_it_lacks() {
         let check = |packages: &[(&str, &str)], expect: Option<&str>| {
-            let package =
-                |(name, version): &(&str, &str)| SystemPackage { name: (*name).to_owned(), version: (*version).to_owned() };
+            let package = |(name, version): &(&str, &str)| SystemPackage {
+                name: (*name).to_owned(),
+                version: (*version).to_owned(),
+            };
             let base_image_name: Name = "base".parse().unwrap();
             let spec = Spec {
                 base_image: Id::from_uuid(Uuid::nil()),
@@ -145,6 +147,9 @@ mod tests {
         let found = kept(lines);
         assert_eq!((found.len(), found[0].as_str()), (LINES_MAX, "1"));
         let whole = "x".repeat(LINE_BYTES_MAX);
-        assert_eq!(kept(vec![whole.clone(), format!("{whole}é")]), [whole.clone(), format!("{whole}…")]);
+        assert_eq!(
+            kept(vec![whole.clone(), format!("{whole}é")]),
+            [whole.clone(), format!("{whole}…")]
+        );
     }
 }

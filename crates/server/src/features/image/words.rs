@@ -41,7 +41,8 @@ fn said(printed: &[String]) -> Option<String> {
     // Python's own last word, indented as pip quotes it: `ModuleNotFoundError: …`.
     let raised = printed.iter().rev().map(|line| line.trim()).find(|line| {
         line.split_once(": ").is_some_and(|(name, _)| {
-            let is_name = name.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_'));
+            let is_name =
+                name.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_'));
             is_name && (name.ends_with("Error") || name.ends_with("Exception"))
         })
     });
@@ -80,12 +81,14 @@ mod tests {
                       File \"<string>\", line 2, in <module>\n      RuntimeError: no such luck\n      [end of output]\n  \n  \
                       note: This error originates from a subprocess.\nerror: metadata-generation-failed\n\n\
                       × Encountered error while generating package metadata.\n";
-        let expect = "python setup.py egg_info did not run successfully. RuntimeError: no such luck";
+        let expect =
+            "python setup.py egg_info did not run successfully. RuntimeError: no such luck";
         check(broken, &[], expect);
         check("", &[], "pip exited with status 1");
         check("strange\n\n", &[], "strange");
         let none = "/usr/bin/python3: No module named pip\n";
-        let expect = "/usr/bin/python3 has no pip: install it (Debian: apt-get install python3-pip)";
+        let expect =
+            "/usr/bin/python3 has no pip: install it (Debian: apt-get install python3-pip)";
         check(none, &[], expect);
     }
 
