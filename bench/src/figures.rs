@@ -48,16 +48,21 @@ impl Measurement {
         Self::Demo,
     ];
 
-    /// Gives at least the figures that are wanted.
-    pub fn run(self, stage: &Stage, wanted: &Wanted) -> Result<Vec<Found>, Trouble> {
+    /// Finds at least the figures that are wanted, and keeps those that were found before trouble came.
+    pub fn run(
+        self,
+        stage: &Stage,
+        wanted: &Wanted,
+        found: &mut Vec<Found>,
+    ) -> Result<(), Trouble> {
         match self {
-            Self::WarmCall => warm_call::run(stage, wanted),
-            Self::FirstCall => first_call::run(stage, wanted),
-            Self::Wait => wait::run(stage, wanted),
-            Self::Lateness => lateness::run(stage),
-            Self::Start => start::run(stage, wanted),
-            Self::Rotation => rotation::run(stage),
-            Self::Demo => demo::run(stage),
+            Self::WarmCall => warm_call::run(stage, wanted, found),
+            Self::FirstCall => first_call::run(stage, wanted, found),
+            Self::Wait => wait::run(stage, wanted, found),
+            Self::Lateness => lateness::run(stage, found),
+            Self::Start => start::run(stage, wanted, found),
+            Self::Rotation => rotation::run(stage, found),
+            Self::Demo => demo::run(stage, found),
         }
     }
 }

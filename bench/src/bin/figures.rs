@@ -77,6 +77,7 @@ fn take(args: Args) -> Result<bool, String> {
     let stage =
         stage(prepared, directory.path(), &dispatch).map_err(|trouble| trouble.to_string())?;
     note(&format!("measuring {} on {} cores", dispatch.display(), stage.cores.count()));
+    note(&format!("bare workers are held by {}", stage.bare.confinement()));
     if cfg!(debug_assertions) {
         note(
             "this program was built without optimization: its figures are for its own development",
@@ -127,16 +128,11 @@ fn measure(
     found: &mut Vec<Found>,
 ) -> bool {
     note(&format!("{measurement:?}"));
-    let outcome = measurement.run(stage, wanted);
+    let outcome = measurement.run(stage, wanted, found);
     // The next measurement begins on any core, whatever became of this one.
     let everywhere = stage.cores.free();
-    match outcome
-        .and_then(|figures| everywhere.map(|()| figures).map_err(Trouble::io("free the cores")))
-    {
-        Ok(figures) => {
-            found.extend(figures);
-            true
-        }
+    match outcome.and_then(|()| everywhere.map_err(Trouble::io("free the cores"))) {
+        Ok(()) => true,
         Err(trouble) => {
             note(&format!("  not taken: {trouble}"));
             false

@@ -20,7 +20,7 @@ use crate::{
 /// How long the operations take: short ones may be late by a second, long ones by a tenth.
 const OPERATIONS_MS: [u64; 8] = [300, 700, 1_900, 3_700, 6_100, 9_300, 12_700, 17_300];
 
-pub fn run(stage: &Stage) -> Result<Vec<Found>, Trouble> {
+pub fn run(stage: &Stage, found: &mut Vec<Found>) -> Result<(), Trouble> {
     let server = Server::start(&stage.dispatch, &stage.folder("lateness")?)?;
     let runtime =
         tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
@@ -59,11 +59,9 @@ pub fn run(stage: &Stage) -> Result<Vec<Found>, Trouble> {
         "  asynchronous operations of {OPERATIONS_MS:?} ms were seen over at {observed:.2?} of what is allowed"
     ));
     drop(prepared);
+    found.extend(Spread::worst(&observed).map(|spread| ("asynchronous.lateness", spread)));
     server.stop()?;
-    Ok(Spread::worst(&observed)
-        .map(|spread| ("asynchronous.lateness", spread))
-        .into_iter()
-        .collect())
+    Ok(())
 }
 
 /// One operation, as a multiple of what is allowed.

@@ -45,7 +45,7 @@ struct Login {
     database: String,
 }
 
-pub fn run(stage: &Stage) -> Result<Vec<Found>, Trouble> {
+pub fn run(stage: &Stage, found: &mut Vec<Found>) -> Result<(), Trouble> {
     let folder = stage.folder("rotation")?;
     let runtime =
         tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
@@ -57,13 +57,12 @@ pub fn run(stage: &Stage) -> Result<Vec<Found>, Trouble> {
     let broker = start_broker(stage, &folder, &cluster)?;
     let server = Server::start(&stage.dispatch, &folder)?;
     let mut wire = server.wire()?;
-    let found = rotate(&runtime, &server, &mut wire, &broker, &psql);
+    let outcome = rotate(&runtime, &server, &mut wire, &broker, &psql, found);
     let deleted = wire.call("DELETE", "/v1/serviceinstance/db?wait=120", None);
-    let found = found?;
+    outcome?;
     deleted?;
     server.stop()?;
-    broker.stop()?;
-    Ok(found)
+    broker.stop()
 }
 
 fn start_broker(
@@ -97,7 +96,8 @@ fn rotate(
     wire: &mut Wire,
     broker: &Daemon,
     psql: &Psql,
-) -> Result<Vec<Found>, Trouble> {
+    found: &mut Vec<Found>,
+) -> Result<(), Trouble> {
     let rows = deploy(wire, broker)?;
     let base = format!("http://{}", server.address());
     let target = Target::new(&base, &server.key, "dispatch", "rows", &json!({}), rows);
@@ -123,12 +123,13 @@ fn rotate(
     let accepted: Vec<f64> = old.iter().map(|old| f64::from(u8::from(old.accepted))).collect();
     let sessions: Vec<f64> = old.iter().map(|old| count(old.sessions)).collect();
     let wrong = Spread::worst(&wrong).map(|spread| Spread { value: total, ..spread });
-    let found = [
+    let figures = [
         ("rotation.wrong", wrong),
         ("rotation.old-logins", sum(&accepted)),
         ("rotation.old-sessions", sum(&sessions)),
     ];
-    Ok(found.into_iter().filter_map(|(name, spread)| Some((name, spread?))).collect())
+    found.extend(figures.into_iter().filter_map(|(name, spread)| Some((name, spread?))));
+    Ok(())
 }
 
 /// Broker, database, image and functions; the rows that every call must return.

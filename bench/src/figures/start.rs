@@ -25,8 +25,7 @@ const FUNCTIONS: usize = 1_000;
 /// For all functions to be built and proven; each is loaded once in a sandbox.
 const PATIENCE: Duration = Duration::from_secs(900);
 
-pub fn run(stage: &Stage, wanted: &Wanted) -> Result<Vec<Found>, Trouble> {
-    let mut found = Vec::new();
+pub fn run(stage: &Stage, wanted: &Wanted, found: &mut Vec<Found>) -> Result<(), Trouble> {
     if wanted.has("start.first") || wanted.has("memory.empty") {
         let (mut ready, mut resident) = (Vec::new(), Vec::new());
         for number in 0..FIRST_STARTS {
@@ -61,7 +60,7 @@ pub fn run(stage: &Stage, wanted: &Wanted) -> Result<Vec<Found>, Trouble> {
         found.extend(Spread::median(&ready).map(|spread| ("start.second", spread)));
         found.extend(Spread::worst(&resident).map(|spread| ("memory.functions", spread)));
     }
-    Ok(found)
+    Ok(())
 }
 
 /// Deploys them as a user would, and waits until all are READY.

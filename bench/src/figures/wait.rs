@@ -36,8 +36,7 @@ struct Observed {
     binding_commits: Vec<f64>,
 }
 
-pub fn run(stage: &Stage, wanted: &Wanted) -> Result<Vec<Found>, Trouble> {
-    let mut found = Vec::new();
+pub fn run(stage: &Stage, wanted: &Wanted, found: &mut Vec<Found>) -> Result<(), Trouble> {
     let (mut instance_commits, mut binding_commits) = (Vec::new(), Vec::new());
     let names = [
         ["wait.instance.pinned", "wait.binding.pinned", "wait.both.pinned"],
@@ -67,7 +66,7 @@ pub fn run(stage: &Stage, wanted: &Wanted) -> Result<Vec<Found>, Trouble> {
     {
         found.extend(Spread::worst(observed).map(|spread| (name, spread)));
     }
-    Ok(found)
+    Ok(())
 }
 
 fn measure(stage: &Stage, mode: Mode) -> Result<Observed, Trouble> {

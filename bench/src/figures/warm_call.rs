@@ -23,14 +23,13 @@ const CALLS: usize = 300;
 /// Before anything is counted: caches, the pool, the processor's clock.
 const WARM_UP: usize = 500;
 
-pub fn run(stage: &Stage, wanted: &Wanted) -> Result<Vec<Found>, Trouble> {
-    let mut found = Vec::new();
+pub fn run(stage: &Stage, wanted: &Wanted, found: &mut Vec<Found>) -> Result<(), Trouble> {
     for (mode, name) in Mode::BOTH.into_iter().zip(["warm-call.pinned", "warm-call.unpinned"]) {
         if wanted.has(name) {
             found.extend(measure(stage, mode)?.map(|spread| (name, spread)));
         }
     }
-    Ok(found)
+    Ok(())
 }
 
 fn measure(stage: &Stage, mode: Mode) -> Result<Option<Spread>, Trouble> {
@@ -57,11 +56,10 @@ fn measure(stage: &Stage, mode: Mode) -> Result<Option<Spread>, Trouble> {
     }
     let p50 = |observed: &[f64]| percentile(observed, 50).unwrap_or_default();
     note(&format!(
-        "  warm call, {}: {:.0} µs through the server, {:.0} µs bare ({})",
+        "  warm call, {}: {:.0} µs through the server, {:.0} µs bare",
         mode.name(),
         p50(&through),
         p50(&bare),
-        stage.bare.confinement(),
     ));
     server.stop()?;
     Ok(Spread::median(&differences))
