@@ -193,8 +193,20 @@ impl Pools {
         claim.pool.change(revision, true).await.map(drop)
     }
 
-    /// Like [`Pools::set`], but a function with workers gets one of the new revision first, so that
-    /// no call waits for a start; returns when every worker of older revisions has ended.
+    /// Like [`Pools::set`], but a function with workers gets as many of the new revision first, so that
+    /// no call waits for a start. Workers of older revisions finish their calls after this returns.
+    ///
+    /// If the new revision cannot be started, the old one stays. Dropping the future changes nothing.
+    pub async fn switch(
+        &self,
+        function: Uuid,
+        revision: Arc<Revision>,
+    ) -> Result<(), ReplaceError> {
+        let claim = self.claim(function);
+        claim.pool.change(revision, false).await.map(drop)
+    }
+
+    /// Like [`Pools::switch`]; returns when every worker of older revisions has ended.
     ///
     /// If the new revision cannot be started, the old one stays. Dropping the future changes nothing.
     pub async fn replace(

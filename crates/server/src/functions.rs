@@ -71,6 +71,8 @@ pub struct Functions {
     by_name: ArcSwap<HashMap<(Id<Organization>, Name), Arc<Deployment>>>,
     /// Writers take turns; readers do not wait.
     writing: Mutex<()>,
+    /// Whoever brings functions up to date with their credentials holds this: it starts workers, once.
+    pub refreshing: tokio::sync::Mutex<()>,
 }
 
 impl Functions {

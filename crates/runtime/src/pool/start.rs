@@ -29,15 +29,15 @@ impl Pool {
         });
     }
 
-    /// Makes a revision the present one; returns its generation. A worker of it is started first,
-    /// always or, if `proof` is not asked for, where the function has workers that would be missed.
+    /// Makes a revision the present one; returns its generation. Workers of it are started first, as
+    /// many as serve now, so that none is missed; with `proof` at least one, otherwise perhaps none.
     pub(super) async fn change(
         self: &Arc<Self>,
         revision: Arc<Revision>,
         proof: bool,
     ) -> Result<u64, ReplaceError> {
         let inner = self.inner().ok_or(ReplaceError::Overtaken)?;
-        let (generation, id) = {
+        let (generation, ids) = {
             let mut state = self.lock();
             let same = |current: &&Current| current.revision.id() == revision.id();
             if let Some(current) = state.current.as_ref().filter(same) {
@@ -45,40 +45,52 @@ impl Pool {
             }
             state.generations += 1;
             let generation = state.generations;
-            if !proof && state.serving().0 == 0 {
+            let serving = state.serving().0;
+            if !proof && serving == 0 {
                 let ended = self.switch(&mut state, generation, revision);
                 drop(state);
                 drop(ended);
                 return Ok(generation);
             }
-            (generation, self.announce(&inner, &mut state, generation, &revision))
+            let successors = serving.max(1);
+            let ids: Vec<Uuid> = (0..successors)
+                .map(|_| self.announce(&inner, &mut state, generation, &revision))
+                .collect();
+            (generation, ids)
         };
         let (pool, shared) = (Arc::clone(self), Arc::clone(&inner));
         // In a task of its own: a caller that goes away leaves no half-made change.
         let task = inner
             .runtime
-            .spawn(async move { pool.succeed(&shared, id, generation, revision).await });
+            .spawn(async move { pool.succeed(&shared, ids, generation, revision).await });
         task.await.unwrap_or(Err(ReplaceError::Overtaken))?;
         Ok(generation)
     }
 
-    /// Starts the successor and makes its revision the present one.
+    /// Starts the successors and makes their revision the present one, if at least one has started.
     async fn succeed(
         self: &Arc<Self>,
         inner: &Arc<Inner>,
-        id: Uuid,
+        ids: Vec<Uuid>,
         generation: u64,
         revision: Arc<Revision>,
     ) -> Result<(), ReplaceError> {
         let begun = Instant::now();
-        let worker = match self.run_start(inner, id, &revision).await {
-            Ok(worker) => worker,
-            Err(error) => {
-                count(&inner.counters.failed_starts);
-                self.settled(id);
-                return Err(ReplaceError::StartFailed { error: Arc::new(error) });
+        let (mut workers, mut failure) = (Vec::new(), None);
+        // One after the other: those that serve now go on serving and need the processors too.
+        for id in &ids {
+            match self.run_start(inner, *id, &revision).await {
+                Ok(worker) => workers.push(worker),
+                Err(error) => {
+                    count(&inner.counters.failed_starts);
+                    self.settled(*id);
+                    failure = Some(error);
+                }
             }
-        };
+        }
+        if let (true, Some(error)) = (workers.is_empty(), failure) {
+            return Err(ReplaceError::StartFailed { error: Arc::new(error) });
+        }
         let mut state = self.lock();
         let overtaken = state.changed > generation;
         let mut ended =
@@ -86,10 +98,14 @@ impl Pool {
         let now = Instant::now();
         state.pace.saw_start(now - begun);
         state.last_start = Some(now);
-        ended.extend(self.place(inner, &mut state, worker, true, now));
+        for worker in workers {
+            ended.extend(self.place(inner, &mut state, worker, true, now));
+        }
         drop(state);
         drop(ended);
-        self.settled(id);
+        for id in ids {
+            self.settled(id);
+        }
         if overtaken { Err(ReplaceError::Overtaken) } else { Ok(()) }
     }
 

@@ -11,6 +11,7 @@ use dispatch_model::{
 };
 use dispatch_runtime::{
     layer::Digest,
+    pool::ReplaceError,
     revision::{BindingVersion, Revision, RevisionSpec},
     spawn::{Endpoint, NetworkSpec},
 };
@@ -58,7 +59,7 @@ pub(super) async fn project(
         .current(id.uuid())
         .is_some_and(|current| current.id() == revision.id());
     if !unchanged {
-        platform.workers.pools.set(id.uuid(), Arc::clone(&revision));
+        put_into_pool(platform, id, &revision).await;
     }
     platform.functions.put(Arc::new(deployment(
         id,
@@ -69,6 +70,23 @@ pub(super) async fn project(
         revision,
     )));
     Ok(Ok(()))
+}
+
+/// New calls get the revision. Where workers would be missed, as many of the new one are started before.
+async fn put_into_pool(platform: &Platform, id: Id<Function>, revision: &Arc<Revision>) {
+    let pools = &platform.workers.pools;
+    if pools.current(id.uuid()).is_none() {
+        pools.set(id.uuid(), Arc::clone(revision));
+        return;
+    }
+    match pools.switch(id.uuid(), Arc::clone(revision)).await {
+        Ok(()) | Err(ReplaceError::Overtaken) => {}
+        Err(ReplaceError::StartFailed { error }) => {
+            // Calls will say so; keeping the old revision would hide what was wished for.
+            tracing::warn!(function = %id, reason = error.reason(), "a revision does not start");
+            pools.set(id.uuid(), Arc::clone(revision));
+        }
+    }
 }
 
 /// Follows the change feed: when secrets or credentials change, what functions hold of them is made again.
@@ -109,13 +127,17 @@ fn note(changed: &mut BTreeSet<Id<Organization>>, change: Change) {
     }
 }
 
-/// Does it again for every function of an organization.
-async fn refresh(platform: &Platform, organization: Id<Organization>) -> Result<(), ReadError> {
-    for deployment in platform.functions.all() {
-        if deployment.organization != organization {
-            continue;
-        }
+/// Does it again for every function of an organization. When it returns, new calls go to workers that get the
+/// credentials as they are now.
+pub async fn refresh(platform: &Platform, organization: Id<Organization>) -> Result<(), ReadError> {
+    let of_organization = |deployments: Vec<Arc<Deployment>>| {
+        deployments.into_iter().filter(move |deployment| deployment.organization == organization)
+    };
+    for deployment in of_organization(platform.functions.all()) {
         deployment.context.store(None);
+    }
+    let _turn = platform.functions.refreshing.lock().await;
+    for deployment in of_organization(platform.functions.all()) {
         if deployment.deployed.services.is_empty() {
             continue;
         }

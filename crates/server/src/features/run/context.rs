@@ -108,38 +108,55 @@ pub struct ServiceCredentials {
     pub document: Value,
 }
 
+/// Times that a binding is read again because its credentials were replaced between two reads.
+const REPLACED_MAX: usize = 5;
+
 /// The credentials of the binding that is meant. `Err`: what is not there or not ready.
 pub async fn service_credentials(
     platform: &Platform,
     scope: &OrgScope,
     used: &ServiceUse,
 ) -> Result<Result<ServiceCredentials, Missing>, ReadError> {
+    for _ in 0..REPLACED_MAX {
+        if let Some(found) = read_credentials(platform, scope, used).await? {
+            return Ok(found);
+        }
+    }
+    Ok(Err(not_ready(used, Phase::Updating)))
+}
+
+/// `None`: what the binding refers to was replaced meanwhile.
+async fn read_credentials(
+    platform: &Platform,
+    scope: &OrgScope,
+    used: &ServiceUse,
+) -> Result<Option<Result<ServiceCredentials, Missing>>, ReadError> {
     let binding = match binding(platform, scope, used).await? {
         Ok(binding) => binding,
-        Err(missing) => return Ok(Err(missing)),
+        Err(missing) => return Ok(Some(Err(missing))),
     };
     let Some(credentials) = &binding.status.credentials else {
         let (phase, _) = service_binding::phase(&binding);
-        return Ok(Err(not_ready(used, phase)));
+        return Ok(Some(Err(not_ready(used, phase))));
     };
     let store = &platform.store;
     let values = store.secret_values(scope, credentials.secret, credentials.version).await?;
-    let Some(values) = values else { return Ok(Err(not_ready(used, Phase::Updating))) };
+    let Some(values) = values else { return Ok(None) };
     let id = binding.meta.id.uuid();
     let sealed = store.sealed(scope, document_key(id, credentials.version)).await?;
-    let document = sealed
-        .and_then(|text| serde_json::from_slice::<Value>(&text).ok())
-        .and_then(|document| document.get("credentials").cloned());
+    let Some(sealed) = sealed else { return Ok(None) };
+    let document = serde_json::from_slice::<Value>(&sealed).ok();
+    let document = document.and_then(|document| document.get("credentials").cloned());
     let endpoint = |endpoint: &service_binding::Endpoint| Endpoint {
         host: endpoint.host.clone(),
         port: endpoint.port,
     };
-    Ok(Ok(ServiceCredentials {
+    Ok(Some(Ok(ServiceCredentials {
         version: BindingVersion { binding: id, version: credentials.version },
         endpoints: credentials.endpoints.iter().map(endpoint).collect(),
         values,
         document: document.unwrap_or_else(|| json!({})),
-    }))
+    })))
 }
 
 async fn binding(

@@ -21,6 +21,7 @@ use super::{
 };
 use crate::{
     controller::{self, Flights, Trouble},
+    features,
     platform::Platform,
 };
 
@@ -78,7 +79,7 @@ impl Controller {
             }
             (Step::Retire, _) => {
                 // Whoever retires the last worker wakes us.
-                retire(platform, &binding);
+                retire(platform, &binding).await?;
                 Ok(Next::Done)
             }
             (Step::Forget, _) => {
@@ -220,10 +221,13 @@ fn flight(
     }
 }
 
-fn retire(platform: &Platform, binding: &Object<ServiceBinding>) {
+/// New calls go to fresh workers first; then those that were given the old credentials are asked to end.
+async fn retire(platform: &Platform, binding: &Object<ServiceBinding>) -> Result<(), Trouble> {
+    features::function::refresh(platform, binding.meta.organization).await?;
     if let Some(old) = &binding.status.predecessor {
         platform.consumers.retire(binding.meta.id, old.version);
     }
+    Ok(())
 }
 
 async fn ask(
