@@ -48,7 +48,8 @@ pub fn phase(base: &Object<BaseImage>) -> (Phase, Option<String>) {
     match (&status.failure, &status.proof, observed) {
         (Some(failure), _, true) => (Phase::Error, Some(failure.clone())),
         (None, Some(_), true) => (Phase::Ready, None),
-        (_, Some(_), false) => (Phase::Updating, None),
+        // Whatever became of the wish before this one.
+        (_, _, false) if base.meta.generation > 1 => (Phase::Updating, None),
         _ => (Phase::Initialized, None),
     }
 }

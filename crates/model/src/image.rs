@@ -28,6 +28,10 @@ pub struct Status {
     pub observed_generation: u64,
     pub built: Option<Built>,
     pub failure: Option<String>,
+    /// The digest of the base that the failed build was on: on the same one it is not tried again. `None` if nothing
+    /// was tried, because of the base image.
+    #[serde(default)]
+    pub failed_on: Option<String>,
     /// The last lines of the last build, at most 200.
     pub log: Vec<String>,
 }
@@ -52,9 +56,9 @@ pub fn phase(image: &Object<Image>) -> (Phase, Option<String>) {
     match (&status.failure, &status.built, observed) {
         (Some(failure), _, true) => (Phase::Error, Some(failure.clone())),
         (None, Some(_), true) => (Phase::Ready, None),
-        (_, Some(_), false) => (Phase::Updating, None),
+        (_, _, false) if image.meta.generation > 1 => (Phase::Updating, None),
         // Waiting for its base image says why, and is no failure.
-        (reason, None, false) => (Phase::Initialized, reason.clone()),
+        (reason, _, false) => (Phase::Initialized, reason.clone()),
         (None, None, true) => (Phase::Initialized, None),
     }
 }

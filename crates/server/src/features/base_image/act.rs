@@ -1,10 +1,15 @@
-//! The controller of base images: proves each once, and again when the machine's interpreter has changed.
+//! The controller of base images: proves each once, and again when the machine's interpreter has changed. Nobody wakes
+//! it for that: at the start and at every rescan it looks.
 
 use std::{sync::Weak, time::Duration};
 
 use async_trait::async_trait;
 use dispatch_engine::{Key, Next, Reconciler};
-use dispatch_model::{Id, Kind, Object, base_image::BaseImage, image::Image};
+use dispatch_model::{
+    Id, Kind, Object,
+    base_image::{BaseImage, Proof},
+    image::Image,
+};
 use dispatch_store::Batch;
 
 use super::proof;
@@ -13,9 +18,6 @@ use crate::{
     platform::Platform,
     time,
 };
-
-/// How often the machine is looked at for another interpreter.
-const LOOK_AGAIN: Duration = Duration::from_secs(600);
 
 #[derive(Debug)]
 pub struct Controller(pub Weak<Platform>);
@@ -45,34 +47,48 @@ impl Reconciler for Controller {
 }
 
 async fn step(platform: &Platform, id: Id<BaseImage>) -> Result<Next, Trouble> {
-    let Some(base) = controller::load::<BaseImage>(platform, id).await? else {
+    let Some(mut base) = controller::load::<BaseImage>(platform, id).await? else {
         return Ok(Next::Done);
     };
-    let now = platform.clock.now();
-    let begin = time::after(base.meta.modified, Duration::from_millis(base.spec.delay_ms));
-    let observed = base.status.observed_generation == base.meta.generation;
-    if !observed && begin > now {
-        return Ok(Next::At(begin));
+    if base.status.observed_generation == base.meta.generation {
+        if !is_due_again(platform, &base).await {
+            return Ok(Next::Done);
+        }
+    } else {
+        let delay = Duration::from_millis(base.spec.delay_ms);
+        let begin = time::after(base.meta.modified, delay);
+        if begin > platform.clock.now() {
+            return Ok(Next::At(begin));
+        }
     }
-    if observed && !has_changed(platform, &base).await {
-        return Ok(Next::At(time::after(now, LOOK_AGAIN)));
+    let organization = base.meta.organization.uuid();
+    let proved = tokio::select! {
+        proved = proof::prove(platform, organization, &base.spec.docker_url) => proved,
+        // It is proved at the next start.
+        () = platform.stopping.cancelled() => return Ok(Next::Done),
+    };
+    let before = base.status.clone();
+    absorb(&mut base, proved);
+    if base.status == before {
+        return Ok(Next::Done);
     }
-    let proved = proof::prove(platform, base.meta.organization.uuid(), &base.spec.docker_url).await;
-    save(platform, base, proved).await
+    platform.store.commit(Batch::system("base image proved").update_status(&base)).await?;
+    wake_images(platform, id).await?;
+    Ok(Next::Done)
 }
 
-/// The machine's interpreter is another one than was proved.
-async fn has_changed(platform: &Platform, base: &Object<BaseImage>) -> bool {
-    let Some(proof) = &base.status.proof else { return false };
-    platform.workers.python3().await.is_ok_and(|now| now.digest != proof.digest)
+/// What was proved is not what the machine has now; or what failed may succeed now, because somebody has installed
+/// what was missing.
+async fn is_due_again(platform: &Platform, base: &Object<BaseImage>) -> bool {
+    match (&base.status.failure, &base.status.proof) {
+        (None, Some(proof)) => {
+            platform.workers.python3().await.map_or(true, |now| now.digest != proof.digest)
+        }
+        _ => proof::runtime(&base.spec.docker_url).is_ok(),
+    }
 }
 
-async fn save(
-    platform: &Platform,
-    mut base: Object<BaseImage>,
-    proved: Result<dispatch_model::base_image::Proof, String>,
-) -> Result<Next, Trouble> {
-    let id = base.meta.id.uuid();
+fn absorb(base: &mut Object<BaseImage>, proved: Result<Proof, String>) {
     base.status.observed_generation = base.meta.generation;
     match proved {
         Ok(proof) => {
@@ -81,10 +97,13 @@ async fn save(
         }
         Err(reason) => base.status.failure = Some(reason),
     }
-    let batch = Batch::system("base image proved").update_status(&base);
-    platform.store.commit(batch).await?;
-    for image in platform.store.list_referring::<Image>(&platform.system, id).await? {
+}
+
+/// Images that stand on it look again.
+async fn wake_images(platform: &Platform, id: Id<BaseImage>) -> Result<(), Trouble> {
+    let images = platform.store.list_referring::<Image>(&platform.system, id.uuid()).await?;
+    for image in images {
         platform.wakers.wake(Kind::Image, image.meta().id.uuid());
     }
-    Ok(Next::Again)
+    Ok(())
 }

@@ -10,15 +10,17 @@ pub async fn delete(call: &Call) -> Result<Answer, ApiError> {
     let name = call.name_of(Kind::BaseImage)?;
     let base = call.find::<BaseImage>(&name).await?;
     let id = base.meta.id.uuid();
-    if call.flag("ifUnused")? {
-        let users = call.platform.store.list_referring::<Image>(&call.scope, id).await?;
+    let users = call.platform.store.list_referring::<Image>(&call.scope, id).await?;
+    if call.flag("ifUnused")? && !users.is_empty() {
         let users: Vec<&str> = users.iter().map(|user| user.meta().name.as_str()).collect();
-        if !users.is_empty() {
-            let message = format!("base image {name} is used by {}", users.join(", "));
-            return Err(ApiError::new(ErrorCode::InUse, message));
-        }
+        let message = format!("base image {name} is used by {}", users.join(", "));
+        return Err(ApiError::new(ErrorCode::InUse, message));
     }
     let batch = call.batch(Kind::BaseImage, name.as_str(), id).delete(&base);
     call.platform.store.commit(batch).await?;
+    // Those that wait for it wait in vain.
+    for user in users {
+        call.platform.wakers.wake(Kind::Image, user.meta().id.uuid());
+    }
     Answer::json(&shape::to_wire(&base))
 }

@@ -6,13 +6,17 @@ use async_trait::async_trait;
 use dispatch_engine::{Key, Next, Reconciler};
 use dispatch_model::{
     Id, Kind, Object,
-    base_image::{self, BaseImage, Proof},
+    base_image::Proof,
     function::Function,
-    image::Image,
+    image::{Built, Image},
 };
-use dispatch_store::Batch;
+use dispatch_store::{Batch, Change};
+use tokio::sync::broadcast::{Receiver, error::RecvError};
 
-use super::build;
+use super::{
+    build,
+    plan::{Step, plan},
+};
 use crate::{
     controller::{self, Trouble},
     platform::Platform,
@@ -39,84 +43,101 @@ impl Reconciler for Controller {
     async fn panicked(&self, key: Key, message: &str) {
         controller::panicked::<Image>(&self.0, key, message, |image, words| {
             image.status.failure = Some(words);
+            image.status.failed_on = image.status.built.as_ref().map(|b| b.base_digest.clone());
             image.status.observed_generation = image.meta.generation;
         })
         .await;
     }
 }
 
-/// What there is to do. Pure.
-#[derive(Debug, PartialEq, Eq)]
-enum Step {
-    Build(Proof),
-    /// Nothing can be built now: why. The base image's controller wakes us.
-    Wait(String),
-    Rest,
-}
-
-fn plan(image: &Object<Image>, base: Option<&Object<BaseImage>>) -> Step {
-    let status = &image.status;
-    let observed = status.observed_generation == image.meta.generation;
-    let proof = base.and_then(|base| {
-        let usable = base.status.failure.is_none();
-        base.status.proof.as_ref().filter(|_| usable)
-    });
-    let stale = match (&status.built, proof) {
-        (Some(built), Some(proof)) => built.base_digest != proof.digest,
-        _ => false,
-    };
-    if observed && !stale {
-        return Step::Rest;
-    }
-    match (base, proof) {
-        (_, Some(proof)) => Step::Build(proof.clone()),
-        _ if observed => Step::Rest,
-        (None, _) => Step::Wait(format!("its base image {} is gone", image.spec.base_image_name)),
-        (Some(base), None) => {
-            let (phase, _) = base_image::phase(base);
-            Step::Wait(format!("its base image {} is {}", base.meta.name, phase.as_str()))
-        }
-    }
-}
-
 async fn step(platform: &Platform, id: Id<Image>) -> Result<Next, Trouble> {
+    // From before the image is read: no change of it is missed while it is built.
+    let changes = platform.store.watch();
     let Some(mut image) = controller::load::<Image>(platform, id).await? else {
         return Ok(Next::Done);
     };
     let base = controller::load(platform, image.spec.base_image).await?;
-    let proof = match plan(&image, base.as_ref()) {
-        Step::Rest => return Ok(Next::Done),
+    match plan(&image, base.as_ref(), layer_lost(platform, &image)) {
+        Step::Rest => Ok(Next::Done),
         Step::Wait(reason) => {
             if image.status.failure.as_ref() != Some(&reason) {
                 image.status.failure = Some(reason);
                 let batch = Batch::system("waits for its base image").update_status(&image);
                 platform.store.commit(batch).await?;
             }
-            return Ok(Next::Done);
+            Ok(Next::Done)
         }
-        Step::Build(proof) => proof,
-    };
-    let (outcome, log) = build::build(platform, &image, &proof).await;
-    // The wish may have changed while it was built: then this is not what it asks for any more.
-    let Some(now) = controller::load::<Image>(platform, id).await? else {
-        return Ok(Next::Done);
-    };
-    if now.meta.generation != image.meta.generation {
-        return Ok(Next::Again);
+        Step::Fail(reason) => {
+            image.status.observed_generation = image.meta.generation;
+            image.status.failure = Some(reason);
+            image.status.failed_on = None;
+            save(platform, &image).await
+        }
+        Step::Build(proof) => {
+            let (outcome, log) = tokio::select! {
+                done = build::build(platform, &image, &proof) => done,
+                // Other dependencies are wished for, or none any more: this build is of no use.
+                () = overtaken(platform, &image, changes) => return Ok(Next::Again),
+                // It is built at the next start.
+                () = platform.stopping.cancelled() => return Ok(Next::Done),
+            };
+            absorb(&mut image, outcome, log, proof);
+            save(platform, &image).await
+        }
     }
-    image = now;
-    image.status.observed_generation = image.meta.generation;
-    image.status.log = log;
+}
+
+fn absorb(
+    image: &mut Object<Image>,
+    outcome: Result<Built, String>,
+    log: Vec<String>,
+    proof: Proof,
+) {
+    let status = &mut image.status;
+    status.observed_generation = image.meta.generation;
+    status.log = log;
     match outcome {
         Ok(built) => {
-            image.status.built = Some(built);
-            image.status.failure = None;
+            status.built = Some(built);
+            status.failure = None;
+            status.failed_on = None;
         }
-        Err(reason) => image.status.failure = Some(reason),
+        Err(reason) => {
+            status.failure = Some(reason);
+            status.failed_on = Some(proof.digest);
+        }
     }
-    platform.store.commit(Batch::system("image built").update_status(&image)).await?;
-    for user in platform.store.list_referring::<Function>(&platform.system, id.uuid()).await? {
+}
+
+async fn save(platform: &Platform, image: &Object<Image>) -> Result<Next, Trouble> {
+    platform.store.commit(Batch::system("image built").update_status(image)).await?;
+    let id = image.meta.id.uuid();
+    for user in platform.store.list_referring::<Function>(&platform.system, id).await? {
         platform.wakers.wake(Kind::Function, user.meta().id.uuid());
     }
-    Ok(Next::Again)
+    Ok(Next::Done)
+}
+
+/// Returns when the image has another generation, or is gone.
+async fn overtaken(platform: &Platform, image: &Object<Image>, mut changes: Receiver<Change>) {
+    loop {
+        match changes.recv().await {
+            Ok(change) if change.id != image.meta.id.uuid() => continue,
+            Ok(_) | Err(RecvError::Lagged(_)) => {}
+            // The store is closed: the server ends.
+            Err(RecvError::Closed) => return std::future::pending().await,
+        }
+        let now = controller::load::<Image>(platform, image.meta.id).await;
+        let same = |now: Object<Image>| now.meta.generation == image.meta.generation;
+        // What cannot be read now is read when the outcome is saved.
+        if now.is_ok_and(|now| !now.is_some_and(same)) {
+            return;
+        }
+    }
+}
+
+fn layer_lost(platform: &Platform, image: &Object<Image>) -> bool {
+    let layer = image.status.built.as_ref().and_then(|built| built.layer.as_ref());
+    let layers = platform.workers.builder.layers();
+    layer.is_some_and(|layer| layer.parse().is_ok_and(|digest| !layers.path(digest).exists()))
 }

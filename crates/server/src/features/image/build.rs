@@ -3,7 +3,11 @@
 
 use std::sync::Arc;
 
-use dispatch_model::{Object, base_image::Proof, image::Built, image::Image, image::Spec};
+use dispatch_model::{
+    Kind, Object,
+    base_image::Proof,
+    image::{Built, Image, Spec},
+};
 use dispatch_runtime::{
     build::{BuildError, PipBuild},
     host::Interpreter,
@@ -34,8 +38,11 @@ pub(super) async fn build(
     }
     let interpreter = match platform.workers.python3().await {
         Ok(interpreter) if interpreter.digest == base.digest => interpreter,
-        // The base image's controller will see it too, and wake us.
-        Ok(_) => return (Err("the interpreter has just changed".to_owned()), Vec::new()),
+        Ok(_) => {
+            // Its controller proves the new one, and wakes us.
+            platform.wakers.wake(Kind::BaseImage, spec.base_image.uuid());
+            return (Err("the machine's interpreter has just changed".to_owned()), Vec::new());
+        }
         Err(error) => return (Err(error.to_string()), Vec::new()),
     };
     let Some(pass) = platform.workers.proxy.admit() else {

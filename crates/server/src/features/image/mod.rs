@@ -7,6 +7,7 @@ mod delete;
 mod get;
 mod input;
 mod list;
+mod plan;
 mod settle;
 mod shape;
 mod update;
