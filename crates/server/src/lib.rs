@@ -21,9 +21,13 @@ mod proxy;
 mod schema;
 pub mod server;
 mod time;
+mod upkeep;
 pub mod workers;
 
 #[cfg(test)]
 mod testing;
+
+#[cfg(test)]
+dispatch_runtime::spawn_helper_in_tests!();
 
 pub use server::{Running, StartError, start};

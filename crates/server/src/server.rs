@@ -36,6 +36,7 @@ use crate::{
     http::{self, Authenticator},
     pip::Plan,
     platform::{Platform, Wakers},
+    upkeep,
     workers::{Machine, Workers},
 };
 
@@ -185,6 +186,7 @@ pub async fn start(settings: Settings, parts: Parts) -> Result<Running, StartErr
         tasks.spawn(controller.run(stop.clone()));
     }
     tasks.spawn(features::function::follow(Arc::clone(&platform)));
+    tasks.spawn(upkeep::keep(Arc::clone(&platform)));
     features::run::resume(&platform).await;
     let service = http::router(Arc::clone(&platform));
     let service = service

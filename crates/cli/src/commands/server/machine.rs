@@ -15,6 +15,7 @@ use dispatch_runtime::{
     worker::Ambient,
 };
 use dispatch_server::{config::Settings, workers::Machine};
+use rustix::process::{Resource, Rlimit};
 use uuid::Uuid;
 
 use crate::{commands::daemon, error::CliError};
@@ -56,8 +57,16 @@ pub(super) fn prepare(settings: &mut Settings) -> Result<Prepared, CliError> {
         let found = host::python3(path.as_deref());
         config.base_roots.extend(found.map(|found| found.prefixes).unwrap_or_default());
     }
+    no_core_dumps()?;
     let helper = spawner::start(&config).map_err(|error| daemon::failed(&error))?;
     Ok(Prepared { helper, executable })
+}
+
+/// Credentials are in this process's memory: a crash must not leave them on a disk (decision 28).
+fn no_core_dumps() -> Result<(), CliError> {
+    let none = Rlimit { current: Some(0), maximum: Some(0) };
+    rustix::process::setrlimit(Resource::Core, none)
+        .map_err(|error| CliError::input(format!("cannot switch core dumps off: {error}")))
 }
 
 impl Prepared {
