@@ -102,7 +102,7 @@ impl Queue {
             return;
         }
         state.runs_dropped += state.runs.push(run);
-        if state.runs_due.is_none() {
+        if state.runs_due.is_none() && !state.runs.is_empty() {
             state.runs_due = Some(Instant::now() + RUNS_WAIT);
             drop(state);
             self.changed.notify_one();
@@ -139,7 +139,7 @@ impl Queue {
                 if state.closed {
                     return None;
                 }
-                // What was due has been dropped meanwhile.
+                // Nothing was due after all.
                 continue;
             }
             state = match due_in {
@@ -289,6 +289,28 @@ mod tests {
         assert_eq!((group.jobs.len(), group.runs.len()), (1, 1));
         queue.give_back(group.runs);
         assert_eq!(queue.runs_dropped(), 2, "there is no later");
+        assert!(queue.next().is_none());
+    }
+
+    #[test]
+    fn a_record_that_is_dropped_at_once_wakes_nobody() {
+        let queue = Queue::new(1);
+        let mut big = record();
+        big.body = "x".repeat(RunBuffer::BYTES_MAX + 1);
+        queue.record(big);
+        assert_eq!(queue.runs_dropped(), 1);
+        assert!(queue.state().runs_due.is_none());
+    }
+
+    #[test]
+    fn close_tries_runs_that_have_failed_once_more() {
+        let queue = Queue::new(1);
+        queue.record(record());
+        let taken = queue.state().runs.take(1);
+        queue.give_back(taken);
+        queue.state().runs_due = Some(Instant::now() + Duration::from_secs(3_600));
+        queue.close();
+        assert_eq!(queue.next().unwrap().runs.len(), 1);
         assert!(queue.next().is_none());
     }
 
