@@ -13,7 +13,6 @@ use dispatch_model::{
     function::{Deployed, Function},
     organization::Organization,
 };
-use dispatch_runtime::revision::Revision;
 use jsonschema::Validator;
 use serde_json::Value;
 
@@ -28,12 +27,10 @@ const TIMEOUT_MAX: Duration = Duration::from_secs(15 * 60);
 pub struct Deployment {
     pub id: Id<Function>,
     pub organization: Id<Organization>,
-    pub organization_name: Name,
     pub name: Name,
     pub deployed: Deployed,
     pub input: Option<Check>,
     pub output: Option<Check>,
-    pub revision: Arc<Revision>,
     /// What every call is given besides its own: secrets and credentials, decrypted (decision 28). Empty until the
     /// first call, and again whenever one of them changes.
     pub context: ArcSwapOption<CallContext>,
@@ -65,10 +62,12 @@ impl Deployment {
     }
 }
 
+type ByName = HashMap<(Id<Organization>, Name), Arc<Deployment>>;
+
 /// The snapshot.
 #[derive(Debug, Default)]
 pub struct Functions {
-    by_name: ArcSwap<HashMap<(Id<Organization>, Name), Arc<Deployment>>>,
+    by_name: ArcSwap<ByName>,
     /// Writers take turns; readers do not wait.
     writing: Mutex<()>,
     /// Whoever brings functions up to date with their credentials holds this: it starts workers, once.
@@ -95,7 +94,7 @@ impl Functions {
         self.change(|map| map.retain(|_, deployment| deployment.id != id));
     }
 
-    fn change(&self, change: impl FnOnce(&mut HashMap<(Id<Organization>, Name), Arc<Deployment>>)) {
+    fn change(&self, change: impl FnOnce(&mut ByName)) {
         let _turn = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
         let mut map = HashMap::clone(&self.by_name.load());
         change(&mut map);

@@ -61,14 +61,8 @@ pub(super) async fn project(
     if !unchanged {
         put_into_pool(platform, id, &revision).await;
     }
-    platform.functions.put(Arc::new(deployment(
-        id,
-        organization,
-        organization_name,
-        function.meta.name.clone(),
-        deployed,
-        revision,
-    )));
+    let name = function.meta.name.clone();
+    platform.functions.put(Arc::new(deployment(id, organization, name, deployed)));
     Ok(Ok(()))
 }
 
@@ -155,20 +149,16 @@ pub async fn refresh(platform: &Platform, organization: Id<Organization>) -> Res
 fn deployment(
     id: Id<Function>,
     organization: Id<Organization>,
-    organization_name: Name,
     name: Name,
     deployed: &Deployed,
-    revision: Arc<Revision>,
 ) -> Deployment {
     Deployment {
         id,
         organization,
-        organization_name,
         name,
         input: Check::new(deployed.schema.input.as_ref()),
         output: Check::new(deployed.schema.output.as_ref()),
         deployed: deployed.clone(),
-        revision,
         context: ArcSwapOption::empty(),
     }
 }
