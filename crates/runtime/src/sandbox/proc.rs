@@ -1,6 +1,6 @@
 //! The /proc of a sandbox: its own processes, read-only, with what tells about the host masked.
 
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
 
 use rustix::fs::CWD;
@@ -31,8 +31,8 @@ const MASKED_FILES: [&str; 12] = [
 const MASKED_DIRECTORIES: [&str; 8] =
     ["acpi", "asound", "bus", "driver", "fs", "irq", "scsi", "tty"];
 
-/// Mounts it at `proc` of the current directory, which has its `dev/null` already.
-pub(super) fn mount() -> Result<(), StepError> {
+/// A /proc of this process namespace, not mounted anywhere yet.
+pub(super) fn detached() -> Result<OwnedFd, StepError> {
     let context = fsopen("proc", FsOpenFlags::FSOPEN_CLOEXEC).step("open proc")?;
     // Hides the sandbox's first process, which is not the worker's business.
     fsconfig_set_string(context.as_fd(), "hidepid", "2").step("hide processes in /proc")?;
@@ -40,8 +40,12 @@ pub(super) fn mount() -> Result<(), StepError> {
     let attributes = MountAttrFlags::MOUNT_ATTR_NOSUID
         | MountAttrFlags::MOUNT_ATTR_NODEV
         | MountAttrFlags::MOUNT_ATTR_NOEXEC;
-    let proc =
-        fsmount(context.as_fd(), FsMountFlags::FSMOUNT_CLOEXEC, attributes).step("mount /proc")?;
+    fsmount(context.as_fd(), FsMountFlags::FSMOUNT_CLOEXEC, attributes).step("mount /proc")
+}
+
+/// Mounts it at `proc` of the current directory, which has its `dev/null` already.
+pub(super) fn mount() -> Result<(), StepError> {
+    let proc = detached()?;
     tree::attach(&proc, Path::new("/proc"))?;
     // The last write to it: no user namespaces inside this one.
     std::fs::write("proc/sys/user/max_user_namespaces", "0")

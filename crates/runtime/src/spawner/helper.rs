@@ -39,7 +39,7 @@ pub enum StartError {
     #[error("it did not answer")]
     Silent,
     /// This machine does not let us make sandboxes. `hint` says what to change.
-    #[error("{step}: {source}; {hint}")]
+    #[error("this machine does not let it {step}: {hint}")]
     NoSandbox { step: String, hint: &'static str, source: io::Error },
 }
 
@@ -127,8 +127,8 @@ fn greet(socket: &OwnedFd, config: &SpawnerConfig) -> Result<Confinement, StartE
         Ok(Some((Greeting::Ready(confinement), _))) => Ok(confinement),
         Ok(Some((Greeting::Refused { reason }, _))) => Err(StartError::Refused { reason }),
         Ok(Some((Greeting::Failed { step, errno }, _))) => Err(StartError::NoSandbox {
+            hint: hint(&step, errno),
             step,
-            hint: hint(errno),
             source: io::Error::from_raw_os_error(errno),
         }),
         Ok(None) => Err(StartError::Silent),
@@ -137,8 +137,12 @@ fn greet(socket: &OwnedFd, config: &SpawnerConfig) -> Result<Confinement, StartE
     }
 }
 
-fn hint(errno: i32) -> &'static str {
+fn hint(step: &str, errno: i32) -> &'static str {
     match errno {
+        libc::EPERM if step.contains("/proc") => {
+            "this is a container that hides parts of /proc, so that none can be mounted inside: \
+             start it with its /proc unmasked (Docker: --security-opt systempaths=unconfined)"
+        }
         libc::EPERM | libc::EACCES => {
             "the kernel refuses user namespaces to this user: look at the sysctls \
              kernel.unprivileged_userns_clone and kernel.apparmor_restrict_unprivileged_userns, or \

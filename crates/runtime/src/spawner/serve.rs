@@ -75,7 +75,7 @@ fn begin(die_with_parent: bool) -> io::Result<()> {
 struct State {
     config: SpawnerConfig,
     roots: Roots,
-    /// Host uids to give away; `None` for an ordinary user, whose own uid every worker has.
+    /// Host uids to give away; `None` for whoever has none but its own, which every worker then has.
     uids: Option<Uids>,
     cgroups: Cgroups,
     confinement: Confinement,
@@ -99,11 +99,12 @@ impl State {
     fn new(config: SpawnerConfig) -> Result<Self, Greeting> {
         let roots = Roots::new(&config).map_err(|reason| Greeting::Refused { reason })?;
         let failed = |StepError { step, errno }| Greeting::Failed { step, errno };
-        let root = rustix::process::geteuid().is_root();
-        let uids = root.then(|| {
+        let uids = rustix::process::geteuid().is_root().then(|| {
             let map = fs::read_to_string("/proc/self/uid_map").unwrap_or_default();
             Uids::new(config.uids, config.instance, &map)
         });
+        let uids = uids.filter(|uids| !uids.is_empty());
+        let root = uids.is_some();
         clone::try_once().map_err(failed)?;
         let cgroups = Cgroups::prepare(config.instance);
         let limit_processes = confinement::counts_per_namespace() || root;

@@ -24,6 +24,11 @@ impl Uids {
         Self { range, offset, owners: BTreeMap::new(), live: BTreeSet::new() }
     }
 
+    /// A container whose root is all that exists has none to give.
+    pub(super) fn is_empty(&self) -> bool {
+        self.range.count == 0
+    }
+
     /// A free uid of this organization, else one that nobody had; `None` when there is none.
     pub(super) fn take(&mut self, organization: Uuid) -> Option<u32> {
         let known = self

@@ -131,8 +131,11 @@ pub(crate) fn fresh_id() -> Uuid {
     Uuid::from_bytes(bytes)
 }
 
+/// Root of the machine; the root of a user namespace is an ordinary user.
 pub(crate) fn is_root() -> bool {
-    rustix::process::geteuid().is_root()
+    let map = std::fs::read_to_string("/proc/self/uid_map").unwrap();
+    let whole = map.split_whitespace().nth(2) == Some("4294967295");
+    rustix::process::geteuid().is_root() && whole
 }
 
 pub(crate) fn root() -> RootSpec {

@@ -4,7 +4,7 @@ use std::fs;
 use std::os::fd::OwnedFd;
 
 use rustix::pipe::{PipeFlags, pipe_with};
-use rustix::process::{Pid, Signal, WaitOptions, pidfd_send_signal, waitpid};
+use rustix::process::{Pid, Signal, WaitOptions, WaitStatus, pidfd_send_signal, waitpid};
 use rustix::thread::{
     CapabilitySet, CapabilitySets, remove_capability_from_bounding_set, set_capabilities,
     set_no_new_privs,
@@ -76,21 +76,36 @@ pub(super) fn try_once() -> Result<(), StepError> {
         Cloned::Child => {
             drop(go);
             let _ = rustix::io::read(&hear, &mut [0u8; 1]);
-            sys::exit_now(0)
+            let outcome = crate::sandbox::try_mounts();
+            // An error number fits into an exit code.
+            sys::exit_now(outcome.map_or_else(|error| error.errno, |()| 0))
         }
         Cloned::Parent { pid, pidfd } => {
             let mapped = map_identity(pid, None);
-            end(pid, &pidfd);
-            mapped
+            drop(go);
+            if mapped.is_err() {
+                end(pid, &pidfd);
+                return mapped;
+            }
+            match reap(pid).and_then(|status| status.exit_status()) {
+                Some(0) => Ok(()),
+                code => Err(StepError {
+                    step: "mount a /proc of its own".to_owned(),
+                    errno: code.unwrap_or(libc::EIO),
+                }),
+            }
         }
     }
 }
 
 pub(super) fn end(pid: i32, pidfd: &OwnedFd) {
     let _ = pidfd_send_signal(pidfd, Signal::KILL);
-    if let Some(pid) = Pid::from_raw(pid) {
-        let _ = rustix::io::retry_on_intr(|| waitpid(Some(pid), WaitOptions::empty()));
-    }
+    let _ = reap(pid);
+}
+
+fn reap(pid: i32) -> Option<WaitStatus> {
+    let wait = || waitpid(Pid::from_raw(pid), WaitOptions::empty());
+    rustix::io::retry_on_intr(wait).ok().flatten().map(|(_, status)| status)
 }
 
 /// Uid and gid 1000 inside are one host uid outside: the worker's own, or this process's.
@@ -127,17 +142,20 @@ fn write(pid: i32, file: &str, text: &str) -> Result<(), StepError> {
 /// directory that is closed to others, and removing cgroups from directories of mode 0555.
 pub(super) fn keep_capabilities(root: bool) -> Result<(), StepError> {
     set_no_new_privs(true).step("set no_new_privs")?;
-    if !root {
-        return Ok(());
-    }
-    let kept = CapabilitySet::SYS_ADMIN
-        | CapabilitySet::SETUID
-        | CapabilitySet::SETGID
-        | CapabilitySet::NET_ADMIN
-        | CapabilitySet::DAC_OVERRIDE;
+    let kept = if root {
+        CapabilitySet::SYS_ADMIN
+            | CapabilitySet::SETUID
+            | CapabilitySet::SETGID
+            | CapabilitySet::NET_ADMIN
+            | CapabilitySet::DAC_OVERRIDE
+    } else {
+        CapabilitySet::empty()
+    };
     for capability in CapabilitySet::all().difference(kept).iter() {
         match remove_capability_from_bounding_set(capability) {
+            // One that this kernel does not know, and a user who has none to give up.
             Err(rustix::io::Errno::INVAL) => {}
+            Err(rustix::io::Errno::PERM) if !root => {}
             other => other.step("empty the bounding set")?,
         }
     }

@@ -146,14 +146,16 @@ except OSError as e: print('held', n, e)";
 async fn a_layer_through_a_symbolic_link_is_refused() {
     let lab = Lab::new();
     std::os::unix::fs::symlink("/etc", lab.layers().join("app")).unwrap();
-    let mut spec = lab.spec("pass");
-    let host = lab.layers().join("app/ssl");
-    spec.root.layers.push(LayerMount { host, inside: "/app".into(), read_only: true });
-    let error = lab.spawn(spec.clone()).await.unwrap_err();
+    let with_layer = |program: &str| {
+        let mut spec = lab.spec(program);
+        let host = lab.layers().join("app/ssl");
+        spec.root.layers.push(LayerMount { host, inside: "/app".into(), read_only: true });
+        spec
+    };
+    let error = lab.spawn(with_layer("pass")).await.unwrap_err();
     assert!(format!("{error}").starts_with("open "), "{error:?}");
     std::fs::remove_file(lab.layers().join("app")).unwrap();
     std::fs::create_dir_all(lab.layers().join("app/ssl")).unwrap();
-    spec.argv = crate::support::python("print('done')");
-    done(&Outcome::of(lab.spawn(spec).await.unwrap()).await);
+    done(&Outcome::of(lab.spawn(with_layer("print('done')")).await.unwrap()).await);
     lab.finish().await;
 }
