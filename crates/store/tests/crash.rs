@@ -94,6 +94,8 @@ fn start(directory: &Path, round: u64) -> Child {
         .args(["--exact", "crash::child", "--nocapture"])
         .env(DIRECTORY, directory)
         .env(ROUND, round.to_string())
+        // What the child cannot remove, because it is killed, goes with the directory.
+        .env("TMPDIR", directory)
         .stdout(Stdio::piped())
         .spawn()
         .unwrap()
