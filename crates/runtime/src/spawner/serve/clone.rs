@@ -6,8 +6,8 @@ use std::os::fd::OwnedFd;
 use rustix::pipe::{PipeFlags, pipe_with};
 use rustix::process::{Pid, Signal, WaitOptions, WaitStatus, pidfd_send_signal, waitpid};
 use rustix::thread::{
-    CapabilitySet, CapabilitySets, remove_capability_from_bounding_set, set_capabilities,
-    set_no_new_privs,
+    CapabilitySet, CapabilitySets, capabilities, remove_capability_from_bounding_set,
+    set_capabilities, set_no_new_privs,
 };
 
 use super::ownership;
@@ -149,7 +149,10 @@ pub(super) fn keep_capabilities(root: bool) -> Result<(), StepError> {
             | CapabilitySet::NET_ADMIN
             | CapabilitySet::DAC_OVERRIDE
     } else {
-        CapabilitySet::empty()
+        // What the root of a container needs, to remove cgroups and to map a uid that is 0 there;
+        // an ordinary user has nothing.
+        let own = capabilities(None).step("look at capabilities")?;
+        own.permitted & (CapabilitySet::DAC_OVERRIDE | CapabilitySet::SETFCAP)
     };
     for capability in CapabilitySet::all().difference(kept).iter() {
         match remove_capability_from_bounding_set(capability) {
