@@ -54,6 +54,10 @@ fn a_run_is_printed_as_the_server_sent_it_and_a_failed_one_too() {
         .answer(200, &format!("[{HELLO}]"))
         .run("exec helo --wait")
         .run("exec hello --input {bad --wait")
+        .file("input.json", "{\"n\": 1}\n")
+        .answer(202, RUN)
+        .run("exec hello --input @input.json -o yaml")
+        .run("exec hello --input @nowhere.json")
         .run("exec")
         .check();
 }

@@ -15,6 +15,19 @@ mod real_server;
 mod secrets;
 mod support;
 
+/// What a person is told to type has to work.
+#[test]
+fn hints_name_only_commands_that_exist() {
+    let hints = support::golden::commands();
+    assert!(hints.len() > 5, "{hints:?}");
+    for words in hints {
+        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_dispatch"));
+        let output = command.args(words.split(' ')).arg("--help").output().unwrap();
+        let noted = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success() && noted.is_empty(), "dispatch {words}: {noted}");
+    }
+}
+
 /// A golden file that no test names is a leftover.
 #[test]
 fn every_golden_file_belongs_to_a_test() {

@@ -1,5 +1,7 @@
 //! `dispatch exec FUNCTION`: calls it and prints the run as JSON, also when the function failed (contract §3.5).
 
+use std::path::Path;
+
 use dispatch_api::{
     Operation,
     function::Function,
@@ -8,7 +10,7 @@ use dispatch_api::{
 use serde_json::value::RawValue;
 
 use crate::{
-    commands::arity,
+    commands::{arity, files},
     error::CliError,
     session::{Received, Session},
     suggest,
@@ -21,7 +23,7 @@ pub struct Args {
     /// Wait for the function to complete execution
     #[arg(long)]
     wait: bool,
-    /// Function input, any JSON
+    /// Function input, any JSON, or @FILE
     #[arg(long, value_name = "JSON", default_value = "{}", allow_hyphen_values = true)]
     input: String,
     /// Secret to give to this run; may be repeated
@@ -40,7 +42,12 @@ pub struct Args {
 
 pub async fn run(session: Session, args: Args) -> Result<(), CliError> {
     let [function] = arity::exactly::<1>(&args.names)?;
-    let input = RawValue::from_string(args.input.clone()).map_err(|e| {
+    // No JSON begins with it.
+    let input = match args.input.strip_prefix('@') {
+        Some(file) => files::text(Path::new(file)).map_err(CliError::input)?,
+        None => args.input.clone(),
+    };
+    let input = RawValue::from_string(input).map_err(|e| {
         CliError::input(format!("Error when parsing function parameters {}\n{e}", args.input))
     })?;
     let body = RunInput {

@@ -1,6 +1,7 @@
 //! Golden files: compared, written again when asked, and never left over.
 
 use std::{
+    collections::BTreeSet,
     fs,
     path::{Path, PathBuf},
 };
@@ -50,6 +51,31 @@ pub fn no_leftovers() {
         let name = name.display().to_string();
         assert!(sources.contains(&format!("\"{name}\"")), "no test names {name}");
     }
+}
+
+/// The commands that outputs name: the words after `dispatch` up to the first that is no command.
+pub fn commands() -> BTreeSet<String> {
+    let is_word = |word: &&str| {
+        !word.starts_with('-') && word.chars().all(|c| c.is_ascii_lowercase() || c == '-')
+    };
+    let mut commands = BTreeSet::new();
+    for file in files(&folder()) {
+        let text = fs::read_to_string(file).unwrap();
+        let printed =
+            text.lines().filter(|line| !line.starts_with("$ ") && !line.contains("unknown"));
+        for hint in printed.flat_map(|line| line.split("dispatch ").skip(1)) {
+            let mut words: Vec<&str> =
+                hint.split([' ', '\'']).take_while(is_word).take(2).collect();
+            // A name may follow where a verb has no nouns.
+            if matches!(words.first(), Some(&("login" | "server" | "version" | "exec"))) {
+                words.truncate(1);
+            }
+            if words.first().is_some_and(|word| !word.is_empty()) {
+                commands.insert(words.join(" "));
+            }
+        }
+    }
+    commands
 }
 
 fn files(folder: &Path) -> Vec<PathBuf> {
