@@ -4,19 +4,22 @@ use std::{
     path::Path,
     sync::{
         Arc,
-        atomic::{AtomicUsize, Ordering},
+        atomic::{AtomicU64, AtomicUsize, Ordering},
     },
     time::{Duration, Instant},
 };
 
 use dispatch_engine::{ManualClock, SeededEntropy};
-use dispatch_runtime::{spawn::DirectSpawner, worker::Ambient};
+use dispatch_runtime::{
+    spawn::{DirectSpawner, Spawn},
+    worker::Ambient,
+};
 use dispatch_store::AuditFilter;
 use jiff::Timestamp;
 use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::{config::Settings, faults::Faults, server, workers::Machine};
+use crate::{config::Settings, faults::Faults, pip, server, workers::Machine};
 
 /// The clock is moved at most this often while something is waited for.
 const MOVES_MAX: usize = 1_000;
@@ -31,6 +34,10 @@ pub struct World {
     pub entropy: Arc<SeededEntropy>,
     pub faults: Faults,
     pub broker_timeout: Duration,
+    /// Where builds get their packages.
+    pub pip: pip::Config,
+    /// Whoever starts processes; without it, they are ordinary children.
+    pub spawner: Option<Arc<dyn Spawn>>,
 }
 
 impl World {
@@ -49,6 +56,8 @@ impl World {
             entropy: Arc::new(SeededEntropy::new(seed)),
             faults: Faults::default(),
             broker_timeout: Duration::from_secs(60),
+            pip: pip::Config::default(),
+            spawner: None,
         }
     }
 
@@ -63,9 +72,28 @@ impl World {
             keys: path.join("keys"),
             client_config: path.join("home/config.json"),
             broker_timeout_ms: self.broker_timeout.as_millis().try_into().unwrap(),
+            build: pip::Build { pip: self.pip.clone() },
             ..Settings::default()
         }
     }
+
+    /// Without a sandbox, unless the world has one.
+    fn machine(&self) -> Machine {
+        let spawner = self.spawner.clone();
+        Machine {
+            confinement: String::new(),
+            spawner: spawner.unwrap_or_else(|| Arc::new(DirectSpawner)),
+            ambient: Ambient { unix_ms: || 1_800_000_000_000, random },
+            executable: std::env::current_exe().unwrap(),
+            path: None,
+        }
+    }
+}
+
+/// Never the same twice in a process, which is all that tests need of it.
+fn random() -> u64 {
+    static COUNT: AtomicU64 = AtomicU64::new(1);
+    COUNT.fetch_add(1, Ordering::Relaxed).wrapping_mul(0x9e37_79b9_7f4a_7c15)
 }
 
 /// A server, and a client that is its administrator.
@@ -99,7 +127,7 @@ impl TestServer {
         let parts = server::Parts {
             clock: Arc::clone(&world.clock) as _,
             entropy: Arc::clone(&world.entropy) as _,
-            machine: machine(),
+            machine: world.machine(),
             faults: world.faults.clone(),
         };
         let running = server::start(world.settings(), parts).await.unwrap();
@@ -204,6 +232,31 @@ impl TestServer {
         panic!("never came; last answer of {path}: {last}");
     }
 
+    /// GETs until `done` says so, without moving the clock: for what goes on by itself.
+    pub async fn eventually<T>(&self, path: &str, done: impl Fn(&Answer) -> Option<T>) -> T {
+        let begun = Instant::now();
+        loop {
+            let answer = self.get(path).await;
+            if let Some(found) = done(&answer) {
+                return found;
+            }
+            let Answer { status, text, .. } = answer;
+            assert!(
+                begun.elapsed() < PATIENCE,
+                "never came; last answer of {path}: {status} {text}"
+            );
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+    }
+
+    /// The object once it has this status.
+    pub async fn becomes(&self, path: &str, status: &str) -> Value {
+        self.eventually(path, |answer| {
+            (answer.body["status"] == status).then(|| answer.body.clone())
+        })
+        .await
+    }
+
     /// The object once it is READY or ERROR and nothing is to be done at this time; `null` once it is gone.
     pub async fn settled(&self, path: &str) -> Value {
         self.until(path, |answer| match answer.body["status"].as_str() {
@@ -219,16 +272,5 @@ impl TestServer {
         let rows = platform.store.audit(&platform.system, &AuditFilter::default()).await.unwrap();
         assert_eq!(rows.len(), self.changes.load(Ordering::Relaxed), "{rows:#?}");
         self.running.stop().await;
-    }
-}
-
-/// Without a sandbox: these tests run nobody's code.
-fn machine() -> Machine {
-    Machine {
-        confinement: String::new(),
-        spawner: Arc::new(DirectSpawner),
-        ambient: Ambient { unix_ms: || 1_800_000_000_000, random: || 4 },
-        executable: "/proc/self/exe".into(),
-        path: None,
     }
 }

@@ -107,3 +107,131 @@ async fn wake_images(platform: &Platform, id: Id<BaseImage>) -> Result<(), Troub
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    };
+
+    use dispatch_runtime::spawn::{DirectSpawner, Spawn, SpawnError, Spawned, WorkerSpec};
+    use futures::future::BoxFuture;
+    use serde_json::json;
+
+    use super::*;
+    use crate::testing::{TestServer, World};
+
+    /// A rescan comes within this time.
+    const RESCAN: Duration = Duration::from_secs(300);
+
+    /// A machine that cannot start anything until somebody mends it.
+    #[derive(Debug, Default)]
+    struct Broken(AtomicBool);
+
+    impl Spawn for Broken {
+        fn spawn(&self, spec: WorkerSpec) -> BoxFuture<'_, Result<Spawned, SpawnError>> {
+            if self.0.load(Ordering::SeqCst) {
+                return DirectSpawner.spawn(spec);
+            }
+            Box::pin(async { Err(SpawnError::Refused { reason: "it is broken".to_owned() }) })
+        }
+    }
+
+    async fn image_on_base(server: &TestServer) {
+        let base = json!({"name": "b", "dockerUrl": "host:python3", "language": "x"});
+        assert_eq!(server.post("/v1/baseimage?wait=60", &base).await.status, 201);
+        let image = json!({"name": "i", "baseImageName": "b"});
+        assert_eq!(server.post("/v1/image?wait=60", &image).await.status, 201);
+    }
+
+    #[tokio::test]
+    async fn a_machine_that_has_been_mended_is_noticed_and_its_images_recover() {
+        let (mut world, machine) = (World::new(), Arc::new(Broken::default()));
+        world.spawner = Some(Arc::clone(&machine) as _);
+        let server = TestServer::start_in(world).await;
+        image_on_base(&server).await;
+        let base = server.get("/v1/baseimage/b").await.body;
+        assert_eq!(base["status"], "ERROR");
+        let reason = base["reason"][0].as_str().unwrap();
+        assert!(reason.ends_with("it is broken") && base["reason"][1].is_null(), "{reason}");
+        let image = server.get("/v1/image/i").await.body;
+        let expect = format!("its base image b failed: {reason}");
+        assert_eq!((&image["status"], &image["reason"]), (&json!("ERROR"), &json!([expect])));
+
+        machine.0.store(true, Ordering::SeqCst);
+        server.world.clock.advance(RESCAN);
+        server.becomes("/v1/baseimage/b", "READY").await;
+        server.becomes("/v1/image/i", "READY").await;
+        server.finish().await;
+    }
+
+    #[tokio::test]
+    async fn another_interpreter_on_the_machine_is_proved_and_images_are_built_on_it() {
+        let server = TestServer::start().await;
+        image_on_base(&server).await;
+        let platform = Arc::clone(server.running.platform());
+        let stored = platform.store.list::<BaseImage>(&platform.system).await.unwrap();
+        let mut base = stored.into_iter().next().unwrap().readable().unwrap();
+        let real = base.status.proof.clone().unwrap();
+        let mut proof = real.clone();
+        proof.digest = "of the one before".to_owned();
+        base.status.proof = Some(proof);
+        let batch = Batch::system("the test").update_status(&base);
+        platform.store.commit(batch).await.unwrap();
+        let digests = async || {
+            let images = platform.store.list::<Image>(&platform.system).await.unwrap();
+            let image = images.into_iter().next().unwrap().readable().unwrap();
+            let base = controller::load(&platform, base.meta.id).await.unwrap().unwrap();
+            let proved = base.status.proof.unwrap().digest;
+            (proved, image.status.built.unwrap().base_digest, image.status.observed_generation)
+        };
+        // The image is built on that one first.
+        wake_images(&platform, base.meta.id).await.unwrap();
+        server.quiet().await;
+        let before = "of the one before".to_owned();
+        assert_eq!(digests().await, (before.clone(), before, 1));
+
+        server.world.clock.advance(RESCAN);
+        let expect = (real.digest.clone(), real.digest, 1);
+        let begun = std::time::Instant::now();
+        while digests().await != expect {
+            assert!(begun.elapsed() < Duration::from_secs(60), "{:?}", digests().await);
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+        server.quiet().await;
+        assert_eq!(server.get("/v1/image/i").await.body["status"], "READY");
+        drop(platform);
+        server.finish().await;
+    }
+
+    #[tokio::test]
+    async fn looking_again_at_what_has_not_changed_writes_nothing() {
+        let server = TestServer::start().await;
+        image_on_base(&server).await;
+        server.quiet().await;
+        let platform = Arc::clone(server.running.platform());
+        let runs = || {
+            platform
+                .wakers
+                .all()
+                .map(|(_, w)| w.counters().runs.load(Ordering::Relaxed))
+                .sum::<u64>()
+        };
+        let (commits, before) = (platform.store.counters().commits, runs());
+        server.world.clock.advance(RESCAN);
+        let begun = std::time::Instant::now();
+        while runs() < before + 2 {
+            assert!(begun.elapsed() < Duration::from_secs(60), "no rescan");
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+        server.quiet().await;
+        assert_eq!(platform.store.counters().commits, commits);
+        let lost = |(_, w): (Kind, &dispatch_engine::Waker)| {
+            w.counters().lost_wakeups.load(Ordering::Relaxed)
+        };
+        assert_eq!(platform.wakers.all().map(lost).sum::<u64>(), 0);
+        drop(platform);
+        server.finish().await;
+    }
+}

@@ -77,9 +77,7 @@ pub(super) async fn build(
 /// build fails, not the request.
 fn refused_packages(spec: &Spec) -> Option<String> {
     let package = spec.system_packages.first()?;
-    let nameless = spec.system_packages.iter().find(|p| p.name.is_empty() || p.version.is_empty());
-    Some(match nameless {
-        Some(package) if package.name.is_empty() => "a system package has no name".to_owned(),
+    Some(match spec.system_packages.iter().find(|package| package.version.is_empty()) {
         Some(package) => format!("system package {} has no version", package.name),
         None => format!(
             "system package {} cannot be installed into a base image of this machine: install it on the machine itself, and leave systemDependencies out",
@@ -145,7 +143,6 @@ mod tests {
         check(&[], None);
         check(&[("curl", "7")], Some("system package curl cannot be installed"));
         check(&[("curl", "7"), ("wget", "")], Some("system package wget has no version"));
-        check(&[("", "7")], Some("a system package has no name"));
     }
 
     #[test]

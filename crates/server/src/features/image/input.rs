@@ -11,6 +11,7 @@ use dispatch_store::Stored;
 use crate::http::{ApiError, Call};
 
 const MANIFEST_BYTES_MAX: usize = 1 << 20;
+const PACKAGES_MAX: usize = 1_000;
 
 pub(super) async fn spec(call: &Call, input: &ImageInput) -> Result<Spec, ApiError> {
     let base =
@@ -29,6 +30,14 @@ pub(super) async fn spec(call: &Call, input: &ImageInput) -> Result<Spec, ApiErr
     }
     let packages = input.system_dependencies.clone().unwrap_or_default().packages;
     let packages = packages.unwrap_or_default();
+    if packages.len() > PACKAGES_MAX {
+        let message =
+            format!("systemDependencies.packages in body should have at most {PACKAGES_MAX} items");
+        return Err(ApiError::new(ErrorCode::TooLong, message));
+    }
+    if let Some(index) = packages.iter().position(|package| package.name.is_empty()) {
+        return Err(ApiError::required(&format!("systemDependencies.packages.{index}.name")));
+    }
     Ok(Spec {
         base_image: found.meta.id,
         base_image_name,
