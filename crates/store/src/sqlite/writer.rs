@@ -92,7 +92,8 @@ impl Writer {
 
     /// What there is no room for is refused, the rest is tried.
     fn answers(&mut self, works: &[&Work]) -> Vec<Answer> {
-        let fits = space::fits(&self.path, self.reserve_bytes, works);
+        let reusable = self.reusable_bytes();
+        let fits = space::fits(&self.path, self.reserve_bytes, reusable, works);
         let tried: Vec<&Work> =
             works.iter().zip(&fits).filter(|(_, fits)| **fits).map(|(work, _)| *work).collect();
         let mut answers =
@@ -102,6 +103,14 @@ impl Writer {
             if fits { answers.next().unwrap_or_else(full) } else { full() }
         };
         fits.into_iter().map(&mut answer).collect()
+    }
+
+    /// What the database file holds of pages that are free. Not knowing it only refuses too early.
+    fn reusable_bytes(&self) -> u64 {
+        let ask = |pragma| self.connection.query_row(pragma, (), |row| row.get::<_, i64>(0));
+        let pages = ask("PRAGMA freelist_count").unwrap_or(0);
+        let size = ask("PRAGMA page_size").unwrap_or(0);
+        u64::try_from(pages.saturating_mul(size)).unwrap_or(0)
     }
 
     fn attempt_caught(&mut self, works: &[&Work]) -> Vec<Answer> {
