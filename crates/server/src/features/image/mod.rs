@@ -12,6 +12,8 @@ mod settle;
 mod shape;
 mod update;
 mod words;
+#[cfg(test)]
+mod tests;
 
 pub use act::Controller;
 pub use create::create;
