@@ -70,11 +70,11 @@ class Stage:
     # PostgreSQL
 
     def start_postgresql(self):
-        programs = sorted(glob.glob("/usr/lib/postgresql/*/bin"), key=lambda path: int(path.split("/")[4]))
-        found = programs[-1] if programs else shutil.which("initdb") and os.path.dirname(shutil.which("initdb"))
+        programs = sorted(glob.glob("/usr/lib/postgresql/*/bin/initdb"), key=lambda path: int(path.split("/")[4]))
+        found = programs[-1] if programs else shutil.which("initdb")
         if not found:
             raise Deviation("PostgreSQL's programs are missing; run: make deps")
-        self.pg_bin = pathlib.Path(found)
+        self.pg_bin = pathlib.Path(found).parent
         self.pg_port = free_port()
         self.pg_data = self.directory / "postgresql"
         self.pg_data.mkdir(mode=0o700)

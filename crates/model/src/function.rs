@@ -4,7 +4,10 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use uuid::Uuid;
 
-use crate::{Id, Kind, Name, Noun, Object, Phase, image::Image};
+use crate::{
+    Id, Kind, Name, Noun, Object, Phase,
+    image::{Built, Image},
+};
 
 #[derive(Debug)]
 pub enum Function {}
@@ -83,6 +86,8 @@ pub struct Status {
     /// What calls use. Kept while an update is built, so that they go on with the previous revision.
     pub deployed: Option<Deployed>,
     pub failure: Option<String>,
+    /// The image that the last build failed on: it is not tried again on the same one.
+    pub failed_on: Option<Built>,
 }
 
 /// One built revision, complete: it needs neither image nor source to run (decision 12).

@@ -99,8 +99,8 @@ pub fn phase(binding: &Object<ServiceBinding>) -> (Phase, Option<String>) {
     let rotating = status.rotated != binding.spec.rotation || status.predecessor.is_some();
     match (&status.credentials, failed) {
         (Some(_), None) if rotating => (Phase::Updating, status.retry.last_error.clone()),
-        // A failed rotation leaves the old credentials in use.
-        (Some(_), _) => (Phase::Ready, None),
+        // A failed rotation leaves the old credentials in use, and says why it failed.
+        (Some(_), failed) => (Phase::Ready, failed.map(|failure| failure.message.clone())),
         (None, Some(failure)) => (Phase::Error, Some(failure.message.clone())),
         (None, None) if status.in_flight.is_none() && status.retry.tries == 0 => {
             (Phase::Initialized, None)

@@ -61,6 +61,11 @@ async fn binding(session: Session, args: BindingArgs) -> Result<(), CliError> {
     }
     if args.wait {
         received = wait::until_at_rest(&session, name, "rotated").await?;
+        if let Some(reason) = received.body.reason.as_ref().and_then(|reasons| reasons.first()) {
+            let words =
+                format!("{name} was not rotated: {reason}; the old credentials stay in use");
+            return Err(CliError::input(words));
+        }
     }
     if console.is_for_programs() {
         get::print(console, &[received.body], &received.raw)?;

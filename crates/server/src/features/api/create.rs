@@ -23,9 +23,11 @@ pub async fn create(call: &Call) -> Result<Answer, ApiError> {
     if call.platform.store.get::<Api>(&call.scope, &api.meta.name).await?.is_some() {
         return Err(ApiError::already_exists(Kind::Api, api.meta.name.as_str()));
     }
+    // Nobody else's claim comes between the check and its publication.
+    let turn = call.platform.publishing.lock().await;
     project::check(&call.platform, &api).await?;
     let batch = call.batch(Kind::Api, api.meta.name.as_str(), id.uuid()).create(&api, &[], &[]);
     call.platform.store.commit(batch).await?;
-    project::publish(&call.platform).await?;
+    project::publish_in_turn(&call.platform, &turn).await?;
     Answer::json(&shape::to_wire(&api))
 }

@@ -8,6 +8,7 @@ use std::{
 use async_trait::async_trait;
 use dispatch_gateway::call::{FailureKind, Invocation, Invoke, Invoked};
 use dispatch_model::{Id, Name};
+use dispatch_store::Batch;
 
 use crate::{
     features::run::{self, Failed, NotCallable, Request},
@@ -44,7 +45,9 @@ async fn invoke(platform: &Arc<Platform>, invocation: Invocation) -> Invoked {
         ..Request::default()
     };
     if !invocation.blocking {
-        return match run::accept(platform, &deployment, request, now).await {
+        // Whoever calls an API is nobody that the audit log could name.
+        let batch = Batch::system("called through the gateway");
+        return match run::accept(platform, &deployment, request, now, batch).await {
             Ok(_) => Invoked::Accepted,
             Err(_) => Invoked::Unavailable,
         };

@@ -8,12 +8,21 @@ use dispatch_gateway::{
 };
 use dispatch_model::{Object, api::Api, organization::Organization};
 use dispatch_store::{ReadError, Stored};
+use tokio::sync::MutexGuard;
 
 use crate::{first_start::DEFAULT_ORGANIZATION, http::ApiError, platform::Platform};
 
 /// Publishes what is stored now. Takes turns, so that an older reading never replaces a newer one.
 pub async fn publish(platform: &Platform) -> Result<(), ReadError> {
-    let _turn = platform.publishing.lock().await;
+    let turn = platform.publishing.lock().await;
+    publish_in_turn(platform, &turn).await
+}
+
+/// The same, by whoever has the turn.
+pub(super) async fn publish_in_turn(
+    platform: &Platform,
+    _turn: &MutexGuard<'_, ()>,
+) -> Result<(), ReadError> {
     let (organizations, routes) = routes(platform, None).await?;
     let names = organizations.iter().map(|owner| &*owner.name);
     let (table, rejected) = Table::build(DEFAULT_ORGANIZATION, names, routes);

@@ -18,10 +18,12 @@ pub async fn update(call: &Call) -> Result<Answer, ApiError> {
     if input.tags.is_some() {
         api.meta.tags = call::tags(input.tags)?;
     }
+    // Nobody else's claim comes between the check and its publication.
+    let turn = call.platform.publishing.lock().await;
     project::check(&call.platform, &api).await?;
     let batch =
         call.batch(Kind::Api, name.as_str(), api.meta.id.uuid()).update_spec(&api, &[], &[]);
     call.platform.store.commit(batch).await?;
-    project::publish(&call.platform).await?;
+    project::publish_in_turn(&call.platform, &turn).await?;
     Answer::json(&shape::to_wire(&api))
 }

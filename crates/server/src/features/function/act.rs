@@ -4,7 +4,7 @@ use std::sync::Weak;
 
 use async_trait::async_trait;
 use dispatch_engine::{Key, Next, Reconciler};
-use dispatch_model::{Id, Object, function::Function};
+use dispatch_model::{Id, Object, function::Function, image::Built};
 use dispatch_store::{Batch, CommitError};
 
 use super::{
@@ -61,6 +61,7 @@ async fn step(platform: &Platform, id: Id<Function>) -> Result<Next, Trouble> {
         Step::Forget => forget(platform, &function).await,
         Step::Wait(reason) => wait(platform, function, reason).await,
         Step::Project => {
+            let _turn = platform.functions.refreshing.lock().await;
             if let Some(deployed) = deployed
                 && let Err(reason) = project::project(platform, &function, deployed).await?
             {
@@ -70,8 +71,8 @@ async fn step(platform: &Platform, id: Id<Function>) -> Result<Next, Trouble> {
             Ok(Next::Done)
         }
         Step::Build(image) => {
-            let outcome = build::build(platform, &function, image).await?;
-            built(platform, function, outcome).await
+            let outcome = build::build(platform, &function, image.clone()).await?;
+            built(platform, function, image, outcome).await
         }
     }
 }
@@ -93,8 +94,11 @@ async fn wait(
 async fn built(
     platform: &Platform,
     mut function: Object<Function>,
+    image: Built,
     outcome: Result<dispatch_model::function::Deployed, String>,
 ) -> Result<Next, Trouble> {
+    // In service and READY are one step for everybody who brings functions up to date.
+    let _turn = platform.functions.refreshing.lock().await;
     // The wish may have changed while it was built: then this is not what it asks for any more.
     let Some(now) = controller::load::<Function>(platform, function.meta.id).await? else {
         return Ok(Next::Done);
@@ -107,13 +111,17 @@ async fn built(
     match outcome {
         Ok(deployed) => {
             function.status.failure = None;
+            function.status.failed_on = None;
             function.status.deployed = Some(deployed.clone());
             // In service before READY says so.
             if let Err(reason) = project::project(platform, &function, &deployed).await? {
                 function.status.failure = Some(reason);
             }
         }
-        Err(reason) => function.status.failure = Some(reason),
+        Err(reason) => {
+            function.status.failure = Some(reason);
+            function.status.failed_on = Some(image);
+        }
     }
     let batch = Batch::system("function built").update_status(&function);
     platform.store.commit(batch).await?;
@@ -121,6 +129,7 @@ async fn built(
 }
 
 async fn forget(platform: &Platform, function: &Object<Function>) -> Result<Next, Trouble> {
+    let _turn = platform.functions.refreshing.lock().await;
     leave_service(platform, function.meta.id);
     match platform.store.commit(Batch::system("function deleted").delete(function)).await {
         Ok(_) | Err(CommitError::Gone { .. }) => Ok(Next::Done),

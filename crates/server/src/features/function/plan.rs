@@ -38,7 +38,9 @@ pub(super) fn plan(
             }
             _ => false,
         };
-    if observed && status.failure.is_some() && !stale {
+    // What has failed on this very image fails again.
+    let hopeless = built.is_some() && status.failed_on.as_ref() == built;
+    if observed && status.failure.is_some() && (!stale || hopeless) {
         return if status.deployed.is_some() && !projected { Step::Project } else { Step::Rest };
     }
     if !observed || stale {
@@ -141,5 +143,9 @@ mod tests {
             |deployed| Status { observed_generation: 1, failure: Some("no".to_owned()), deployed };
         check(failed(None), Some(&image(Some("a"))), false, Step::Rest);
         check(failed(deployed("a")), Some(&image(Some("a"))), false, Step::Project);
+        check(failed(deployed("a")), Some(&image(Some("b"))), true, build("b"));
+        let mut hopeless = failed(deployed("a"));
+        hopeless.failed_on = Some(Built { layer: None, base_digest: "b".to_owned() });
+        check(hopeless, Some(&image(Some("b"))), true, Step::Rest);
     }
 }

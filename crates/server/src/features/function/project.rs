@@ -24,7 +24,8 @@ use crate::{
     platform::Platform,
 };
 
-/// Puts a deployed function into service.
+/// Puts a deployed function into service. Whoever calls it holds `Functions::refreshing`, so that an older revision
+/// never replaces a newer one and a function that is forgotten does not come back.
 pub(super) async fn project(
     platform: &Platform,
     function: &Object<Function>,
@@ -137,8 +138,9 @@ pub async fn refresh(platform: &Platform, organization: Id<Organization>) -> Res
         }
         let found = platform.store.get_by_id::<Function>(&platform.system, deployment.id).await?;
         let Some(Ok(function)) = found.map(dispatch_store::Stored::readable) else { continue };
-        if function.meta.deleting.is_none()
-            && let Err(reason) = project(platform, &function, &deployment.deployed).await?
+        // What is stored now: the snapshot may be older than what was built meanwhile.
+        if let (None, Some(deployed)) = (function.meta.deleting, &function.status.deployed)
+            && let Err(reason) = project(platform, &function, deployed).await?
         {
             tracing::warn!(function = %function.meta.name, reason, "cannot take new credentials");
         }
@@ -224,8 +226,16 @@ pub async fn project_now(
     platform: &Platform,
     function: &Object<Function>,
 ) -> Result<(), ReadError> {
-    let Some(deployed) = &function.status.deployed else { return Ok(()) };
-    if let Err(reason) = project(platform, function, deployed).await? {
+    let _turn = platform.functions.refreshing.lock().await;
+    if platform.functions.get(function.meta.organization, &function.meta.name).is_some() {
+        return Ok(()); // somebody else was faster
+    }
+    let found = platform.store.get_by_id::<Function>(&platform.system, function.meta.id).await?;
+    let Some(Ok(function)) = found.map(dispatch_store::Stored::readable) else { return Ok(()) };
+    let (None, Some(deployed)) = (function.meta.deleting, &function.status.deployed) else {
+        return Ok(());
+    };
+    if let Err(reason) = project(platform, &function, deployed).await? {
         tracing::warn!(function = %function.meta.name, reason, "cannot be put into service");
     }
     Ok(())

@@ -5,7 +5,7 @@ use std::{fmt, sync::Arc};
 use dispatch_model::{
     Name, Phase,
     function::ServiceUse,
-    secret::Secret,
+    secret::{Owner, Secret},
     service_binding::{self, ServiceBinding},
     service_instance::{self, ServiceInstance},
 };
@@ -48,16 +48,19 @@ pub async fn load(
 ) -> Result<Result<CallContext, Missing>, ReadError> {
     let mut values = Vec::new();
     let mut flat = Map::new();
+    let mut owned = Vec::new();
     for name in secrets {
         let Some(found) = secret(platform, scope, name).await? else {
             return Ok(Err(Missing(format!(
                 "error when retrieving secrets from secret store: failed to get secrets: secret {name} not found"
             ))));
         };
-        put(&mut flat, &mut values, &found);
+        put(&mut flat, &mut values, &found.values);
+        owned.extend(found.binding);
     }
     let (mut by_alias, mut documents) = (Map::new(), Map::new());
-    let (mut bindings, mut endpoints) = (Vec::new(), Vec::new());
+    // Credentials that come by the name of their secret are retired with the others.
+    let (mut bindings, mut endpoints) = (owned, Vec::new());
     for used in services {
         let found = match service_credentials(platform, scope, used).await? {
             Ok(found) => found,
@@ -87,15 +90,35 @@ fn put(flat: &mut Map<String, Value>, values: &mut Vec<Zeroizing<String>>, found
     }
 }
 
+/// A secret's values, and the binding that they are credentials of.
+struct Opened {
+    values: SecretValues,
+    binding: Option<BindingVersion>,
+}
+
 async fn secret(
     platform: &Platform,
     scope: &OrgScope,
     name: &Name,
-) -> Result<Option<SecretValues>, ReadError> {
-    let Some(Stored::Readable(secret)) = platform.store.get::<Secret>(scope, name).await? else {
-        return Ok(None);
-    };
-    platform.store.secret_values(scope, secret.meta.id, secret.spec.version).await
+) -> Result<Option<Opened>, ReadError> {
+    for _ in 0..REPLACED_MAX {
+        let Some(Stored::Readable(secret)) = platform.store.get::<Secret>(scope, name).await?
+        else {
+            return Ok(None);
+        };
+        let version = secret.spec.version;
+        let values = platform.store.secret_values(scope, secret.meta.id, version).await?;
+        if let Some(values) = values {
+            let binding = match secret.spec.owner {
+                Owner::Binding(binding) => {
+                    Some(BindingVersion { binding: binding.uuid(), version })
+                }
+                Owner::User | Owner::Broker(_) => None,
+            };
+            return Ok(Some(Opened { values, binding }));
+        }
+    }
+    Ok(None)
 }
 
 /// One binding's credentials.

@@ -29,7 +29,8 @@ pub async fn create(call: &Call) -> Result<Answer, ApiError> {
     let is_blocking = input.blocking;
     let request = request(call, input)?;
     if !is_blocking {
-        let run = dispatcher::accept(&call.platform, &deployment, request, call.now).await?;
+        let batch = call.batch(Kind::Function, deployment.name.as_str(), deployment.id.uuid());
+        let run = dispatcher::accept(&call.platform, &deployment, request, call.now, batch).await?;
         return Ok(Answer { status: Some(202), ..Answer::json(&run)? });
     }
     let (run, ended) = blocking::run(&call.platform, &deployment, &request, call.now).await;

@@ -8,7 +8,7 @@ use dispatch_model::{
     ErrorCode, Phase,
     function::{Function, ServiceUse},
 };
-use dispatch_store::{Batch, RunRecord, RunState, Stored};
+use dispatch_store::{Batch, CommitError, RunRecord, RunState, Stored};
 use jiff::Timestamp;
 use tokio::sync::Semaphore;
 use tokio_util::task::TaskTracker;
@@ -46,19 +46,20 @@ impl Default for Runs {
     }
 }
 
-/// Stores a run and starts it. What is answered is durable.
+/// Stores a run in the caller's batch and starts it. What is answered is durable.
 pub async fn accept(
     platform: &Arc<Platform>,
     deployment: &Arc<Deployment>,
     request: Request,
     now: Timestamp,
+    batch: Batch,
 ) -> Result<Run, ApiError> {
     let seat = Arc::clone(&platform.runs.accepted).try_acquire_owned().map_err(|_| {
         ApiError::new(ErrorCode::Unavailable, format!("{ACCEPTED_MAX} runs are waiting already"))
     })?;
     let run = record::wanted(deployment, &request, false, now);
     let row = record::row(&run, deployment.organization, RunState::Waiting, now, None);
-    platform.store.commit(Batch::system("run accepted").insert_run(&row)).await?;
+    platform.store.commit(batch.insert_run(&row)).await?;
     let (platform, deployment, wanted) =
         (Arc::clone(platform), Arc::clone(deployment), run.clone());
     let tasks = platform.runs.tasks.clone();
@@ -77,46 +78,80 @@ async fn carry_out(
     wanted: Run,
     row: RunRecord,
 ) {
-    let Ok(_turn) = platform.runs.executing.acquire().await else { return };
+    let turn = tokio::select! {
+        turn = platform.runs.executing.acquire() => turn,
+        // It stays waiting and is taken up at the next start.
+        () = platform.stopping.cancelled() => return,
+    };
+    let Ok(_turn) = turn else { return };
     let executing = Run { status: Phase::Creating.as_str().to_owned(), ..wanted.clone() };
     let row_now = record::row(&executing, row.organization, RunState::Executing, row.created, None);
-    let begin = Batch::system("run begun").update_run(&row_now, RunState::Waiting);
-    if let Err(error) = platform.store.commit(begin).await {
-        // It stays waiting and is taken up at the next start.
-        tracing::error!(run = %row.id, %error, "a run cannot be begun");
+    if !stored(platform, &row_now, RunState::Waiting).await {
         return;
     }
-    let ended = with_room(platform, deployment, &request).await;
+    let Some(ended) = with_room(platform, deployment, &request).await else {
+        // Nothing of it was executed: the next start takes it up.
+        stored(platform, &row, RunState::Executing).await;
+        return;
+    };
     let now = platform.clock.now();
     let run = record::finished(wanted, &ended, now);
     let stored = record::to_store(&run, &ended);
-    save(platform, &record::row(&stored, row.organization, RunState::Done, row.created, Some(now)))
-        .await;
+    let done = record::row(&stored, row.organization, RunState::Done, row.created, Some(now));
+    self::stored(platform, &done, RunState::Executing).await;
 }
 
 /// A run that was accepted is not refused for lack of room; it waits for it.
-async fn with_room(platform: &Platform, deployment: &Deployment, request: &Request) -> Ended {
+/// `None`: the server stops, and nothing was executed.
+async fn with_room(
+    platform: &Platform,
+    deployment: &Deployment,
+    request: &Request,
+) -> Option<Ended> {
     let mut tries = 0;
     loop {
         let ended = execute(platform, deployment, request).await;
-        if !matches!(ended.output, Err(Failed::Overloaded(_))) || platform.stopping.is_cancelled() {
-            return ended;
+        let not_called = ended.logs.is_none() && ended.output.is_err();
+        if not_called && platform.stopping.is_cancelled() {
+            return None;
+        }
+        if !matches!(ended.output, Err(Failed::Overloaded(_))) {
+            return Some(ended);
         }
         tries += 1;
         let wait = ROOM.delay(tries, platform.entropy.number());
         let until = crate::time::after(platform.clock.now(), wait);
         tokio::select! {
             () = platform.clock.sleep_until(until) => {}
-            () = platform.stopping.cancelled() => return ended,
+            () = platform.stopping.cancelled() => return None,
         }
     }
 }
 
-async fn save(platform: &Platform, row: &RunRecord) {
-    let batch = Batch::system("run ended").update_run(row, RunState::Executing);
-    if let Err(error) = platform.store.commit(batch).await {
-        // At the next start it is found executing, and ends in ERROR.
-        tracing::error!(run = %row.id, %error, "the end of a run cannot be stored");
+/// Stores a run's next state. A store that is full or away now may not be later, so it is tried until the server stops.
+async fn stored(platform: &Platform, row: &RunRecord, was: RunState) -> bool {
+    let mut tries = 0;
+    loop {
+        let batch = Batch::system("run goes on").update_run(row, was);
+        let error = match platform.store.commit(batch).await {
+            Ok(_) => return true,
+            Err(error @ CommitError::RunConflict { .. }) => {
+                tracing::error!(run = %row.id, %error, "a run is not as it was left");
+                return false;
+            }
+            Err(error) => error,
+        };
+        if platform.stopping.is_cancelled() {
+            tracing::error!(run = %row.id, %error, "the state of a run cannot be stored");
+            return false;
+        }
+        tries += 1;
+        let wait = ROOM.delay(tries, platform.entropy.number());
+        let until = crate::time::after(platform.clock.now(), wait);
+        tokio::select! {
+            () = platform.clock.sleep_until(until) => {}
+            () = platform.stopping.cancelled() => {}
+        }
     }
 }
 
