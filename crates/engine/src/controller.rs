@@ -6,7 +6,7 @@
 use std::{
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
     time::Duration,
 };
@@ -83,6 +83,8 @@ struct Shared {
     queue: Mutex<Queue>,
     changed: Notify,
     counters: Counters,
+    /// All keys were looked at once.
+    started: AtomicBool,
 }
 
 impl Waker {
@@ -95,9 +97,12 @@ impl Waker {
         &self.0.counters
     }
 
-    /// When there is something to do next: `now` if a key runs or is queued, `None` if only a wake-up can bring
-    /// something. For tests, which move the clock there.
+    /// When there is something to do next: `now` if a key runs or is queued, or the start is not over yet; `None` if only
+    /// a wake-up can bring something. For tests, which move the clock there.
     pub fn busy_at(&self, now: Timestamp) -> Option<Timestamp> {
+        if !self.0.started.load(Ordering::Relaxed) {
+            return Some(now);
+        }
         self.0.queue().busy_at(now)
     }
 
@@ -181,6 +186,7 @@ impl Controller {
                 for key in keys {
                     queue.wake(key, origin);
                 }
+                self.shared.started.store(true, Ordering::Relaxed);
                 self.options.rescan
             }
             Err(error) => {

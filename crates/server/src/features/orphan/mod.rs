@@ -2,6 +2,8 @@
 //! takes; visible, so that nobody has to wonder.
 
 mod act;
+#[cfg(test)]
+mod crash;
 mod list;
 
 pub use act::Controller;

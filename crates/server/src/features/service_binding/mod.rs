@@ -2,6 +2,8 @@
 
 mod absorb;
 mod act;
+#[cfg(test)]
+mod crash;
 mod create;
 mod credentials;
 mod delete;

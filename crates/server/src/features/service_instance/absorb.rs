@@ -146,6 +146,10 @@ fn removed(mut status: Status, flight: &InFlight, removal: Removal, at: Circumst
             operate(&mut status, |on| on.again(flight, words, retry_after, at));
         }
         Removal::Refused(words) => {
+            if status.presence == Presence::Absent {
+                // It was never seen to exist, and is not known not to.
+                status.presence = Presence::Unknown;
+            }
             status.set_condition(ConditionKind::DeleteFailed, words.clone(), at.now);
             fail(&mut status, flight, format!("{words}; delete again or purge"), at);
         }

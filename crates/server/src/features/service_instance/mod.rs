@@ -3,6 +3,8 @@
 
 mod absorb;
 mod act;
+#[cfg(test)]
+mod crash;
 mod create;
 mod delete;
 mod get;
