@@ -139,8 +139,12 @@ mod tests {
         check(ready("a"), None, true, Step::Rest);
         let lost = plan(&function(ready("a")), Some(&image(Some("a"))), true, true);
         assert_eq!(lost, build("a"));
-        let failed =
-            |deployed| Status { observed_generation: 1, failure: Some("no".to_owned()), deployed };
+        let failed = |deployed| Status {
+            observed_generation: 1,
+            failure: Some("no".to_owned()),
+            deployed,
+            failed_on: None,
+        };
         check(failed(None), Some(&image(Some("a"))), false, Step::Rest);
         check(failed(deployed("a")), Some(&image(Some("a"))), false, Step::Project);
         check(failed(deployed("a")), Some(&image(Some("b"))), true, build("b"));
