@@ -4,6 +4,7 @@
 pub mod crash;
 pub mod objects;
 mod platform;
+mod refusal;
 mod sandbox;
 mod server;
 

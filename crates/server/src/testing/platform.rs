@@ -1,11 +1,15 @@
 //! A server with the fake broker registered as `fake`.
 
-use std::ops::Deref;
+use std::{
+    ops::Deref,
+    sync::{Arc, atomic::AtomicU32},
+};
 
 use dispatch_osb::fake::{Books, FakeBroker, Settings, Work};
 use serde_json::{Value, json};
 
-use super::{Answer, TestServer, World};
+use super::{Answer, TestServer, World, refusal::Refusal};
+use crate::faults::Faults;
 
 /// Ends with `finish`, which fails the test if anything is left over.
 #[derive(Debug)]
@@ -39,6 +43,16 @@ impl TestPlatform {
     pub async fn unregistered() -> Self {
         let broker = FakeBroker::start().await.unwrap();
         Self { server: TestServer::start_in(World::new()).await, broker }
+    }
+
+    /// The store refuses the writes of this name, so many times.
+    pub async fn refusing(point: &'static str, times: u32) -> Self {
+        let refusal = Refusal { point, times: AtomicU32::new(times) };
+        let world = World { faults: Faults::scripted(Arc::new(refusal)), ..World::new() };
+        let broker = FakeBroker::start().await.unwrap();
+        let platform = Self { server: TestServer::start_in(world).await, broker };
+        platform.register("fake").await;
+        platform
     }
 
     pub async fn register(&self, name: &str) -> Answer {

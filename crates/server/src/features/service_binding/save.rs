@@ -274,3 +274,60 @@ fn abandon(
     };
     features::orphan::object(platform, binding.meta.organization, spec)
 }
+
+#[cfg(test)]
+mod tests {
+    use dispatch_model::{Id, service_binding::ServiceBinding};
+    use dispatch_osb::fake::{CallKind, Fault, Work};
+    use dispatch_store::Batch;
+    use serde_json::json;
+
+    use crate::{controller, testing::TestPlatform};
+
+    const DB: &str = "/v1/serviceinstance/db";
+
+    /// Credentials may be given once only, so that an answer is kept until it is stored (OSB-123, OSB-157).
+    #[tokio::test]
+    async fn an_answer_that_the_store_cannot_take_yet_is_not_asked_for_again() {
+        for point in ["service_instance/answer", "service_binding/answer"] {
+            let platform = TestPlatform::refusing(point, 4).await;
+            platform.broker.configure(|settings| settings.credentials_once = true);
+            platform.instance("db").await;
+            let books = platform.broker.books();
+            let asked = (books.count(CallKind::Provision), books.count(CallKind::Bind));
+            assert_eq!(asked, (1, 1), "{point}");
+            platform.finish().await;
+        }
+        let platform = TestPlatform::refusing("service_binding/answer", 6).await;
+        platform.broker.configure(|settings| {
+            settings.credentials_once = true;
+            settings.bind = Work::polls(1);
+        });
+        let body = json!({"name": "db", "serviceClass": "fake-db", "servicePlan": "small"});
+        platform.post("/v1/serviceinstance", &body).await;
+        platform.until(DB, |seen| (seen.body["binding"]["status"] == "READY").then_some(())).await;
+        let books = platform.broker.books();
+        assert_eq!((books.count(CallKind::Bind), books.count(CallKind::GetBinding)), (1, 1));
+        platform.finish().await;
+    }
+
+    #[tokio::test]
+    async fn an_answer_is_saved_although_somebody_else_saved_first() {
+        let platform = TestPlatform::start().await;
+        platform.broker.configure(|settings| settings.credentials_once = true);
+        platform.broker.fault(CallKind::Bind, Fault::HangAfter);
+        platform.ask("db").await;
+        platform.broker.until("the request", |books| books.hanging == 1).await;
+        let seen = platform.get("/v1/servicebinding/db").await.body;
+        let id: Id<ServiceBinding> = Id::from_uuid(seen["id"].as_str().unwrap().parse().unwrap());
+        let parts = platform.running.platform();
+        let mut binding = controller::load(parts, id).await.unwrap().unwrap();
+        binding.status.retry.last_error = Some("noted by somebody else".to_owned());
+        let noted = Batch::system("test").update_status(&binding);
+        parts.store.commit(noted).await.unwrap();
+        platform.broker.release();
+        platform.until(DB, |seen| (seen.body["binding"]["status"] == "READY").then_some(())).await;
+        assert_eq!(platform.broker.books().count(CallKind::Bind), 1);
+        platform.finish().await;
+    }
+}
