@@ -30,4 +30,16 @@ mod testing;
 #[cfg(test)]
 dispatch_runtime::spawn_helper_in_tests!();
 
+/// Makes the test executable its own unpacker of sources, as the product's is.
+#[cfg(test)]
+#[used]
+#[unsafe(link_section = ".init_array")]
+#[expect(unsafe_code, reason = "libtest owns main, so the unpacker has to begin before it")]
+static UNPACKER: extern "C" fn() = {
+    extern "C" fn begin() {
+        dispatch_runtime::layer::unpack_main_if_asked();
+    }
+    begin
+};
+
 pub use server::{Running, StartError, start};

@@ -2,6 +2,8 @@
 //! and made-up objects.
 
 pub mod crash;
+mod golden;
+pub mod index;
 pub mod objects;
 mod platform;
 mod refusal;

@@ -15,9 +15,7 @@ pub async fn update(call: &Call) -> Result<Answer, ApiError> {
     let mut base = call.find::<BaseImage>(&name).await?;
     base.spec = shape::spec(call, &input)?;
     base.meta.modified = call.now;
-    if input.tags.is_some() {
-        base.meta.tags = call::tags(input.tags)?;
-    }
+    base.meta.tags = call::tags(input.tags)?;
     let id = base.meta.id.uuid();
     let batch = call.batch(Kind::BaseImage, name.as_str(), id).update_spec(&base, &[], &[]);
     call.platform.store.commit(batch).await?;

@@ -26,7 +26,7 @@ pub(super) fn to_wire(image: &Object<Image>) -> Wire {
             .status
             .built
             .as_ref()
-            .map(|_| format!("{}:latest", image.meta.id))
+            .map(|_| format!("dispatch/{}:latest", image.meta.id))
             .unwrap_or_default(),
         groups: None,
         id: image.meta.id.uuid(),

@@ -1,15 +1,15 @@
 //! pip for real: in a sandbox, through the proxy, from a small index on loopback (PEP 503).
 
-mod index;
-
 use dispatch_runtime::layer::Digest;
 use serde_json::{Value, json};
 
 use crate::{
     pip::{Address, Config},
-    testing::{TestServer, World},
+    testing::{
+        TestServer, World,
+        index::{Index, PACKAGE, make_wheels},
+    },
 };
-use index::{Index, PACKAGE};
 
 /// A server whose packages come from `pip`, with a base image.
 async fn server(pip: Config) -> TestServer {
@@ -172,7 +172,7 @@ async fn until(done: impl Fn() -> bool, last: impl Fn() -> String) {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_directory_of_wheels_is_mounted_and_what_is_not_used_is_noted() {
     let shelf = tempfile::tempdir().unwrap();
-    index::make_wheel(shelf.path());
+    make_wheels(shelf.path());
     let world_may_read = std::os::unix::fs::PermissionsExt::from_mode(0o755);
     std::fs::set_permissions(shelf.path(), world_may_read).unwrap();
     let links = [shelf.path().to_str().unwrap(), "/nowhere/at/all"];

@@ -15,9 +15,7 @@ pub async fn update(call: &Call) -> Result<Answer, ApiError> {
     let mut image = call.find::<Image>(&name).await?;
     image.spec = input::spec(call, &input).await?;
     image.meta.modified = call.now;
-    if input.tags.is_some() {
-        image.meta.tags = call::tags(input.tags)?;
-    }
+    image.meta.tags = call::tags(input.tags)?;
     let id = image.meta.id.uuid();
     let batch = call.batch(Kind::Image, name.as_str(), id).update_spec(
         &image,
@@ -72,7 +70,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn an_update_keeps_the_tags_unless_given_and_needs_image_base_and_name() {
+    async fn an_update_replaces_the_tags_too_and_needs_image_base_and_name() {
         let server = TestServer::start().await;
         let base = json!({"name": "b", "dockerUrl": "host:python3", "language": "python3"});
         server.post("/v1/baseimage?wait=60", &base).await;
@@ -80,8 +78,9 @@ mod tests {
         let mut body = image(&json!(null));
         body["tags"] = tags.clone();
         server.post("/v1/image?wait=60", &body).await;
-        let kept = server.put("/v1/image/i?wait=60", &image(&json!(null))).await;
-        assert_eq!((&kept.body["tags"], &kept.body["status"]), (&tags, &json!("READY")));
+        assert_eq!(server.put("/v1/image/i?wait=60", &body).await.body["tags"], tags);
+        let without = server.put("/v1/image/i?wait=60", &image(&json!(null))).await;
+        assert_eq!((&without.body["tags"], &without.body["status"]), (&json!(null), &json!("READY")));
         let check = async |path: &str, body: Value, status: u16, message: &str| {
             let answer = server.put(path, &body).await;
             assert_eq!((answer.status, &answer.body["message"]), (status, &json!(message)));

@@ -1,4 +1,4 @@
-//! A package index on loopback: one package, over HTTP or HTTPS.
+//! A package index on loopback (PEP 503) with two small packages, over HTTP or HTTPS.
 
 use std::{
     convert::Infallible,
@@ -25,16 +25,19 @@ use tower::ServiceExt as _;
 use crate::pip::{Address, Config};
 
 /// What a manifest asks for.
-pub(super) const PACKAGE: &str = "greeting==1.0\n";
-const WHEEL: &str = "greeting-1.0-py3-none-any.whl";
+pub const PACKAGE: &str = "greeting==1.0\n";
+/// What there is: `greeting`, and a namesake of a famous one.
+const WHEELS: [(&str, &str); 2] = [("greeting", "1.0"), ("requests", "2")];
 
-pub(super) struct Index {
+#[derive(Debug)]
+pub struct Index {
     place: String,
     shelf: Arc<Shelf>,
     certificate: Option<PathBuf>,
     _stop: DropGuard,
 }
 
+#[derive(Debug)]
 struct Shelf {
     directory: TempDir,
     hangs: bool,
@@ -42,22 +45,22 @@ struct Shelf {
 }
 
 impl Index {
-    pub(super) async fn plain() -> Self {
+    pub async fn plain() -> Self {
         Self::start(false, false).await
     }
 
-    pub(super) async fn tls() -> Self {
+    pub async fn tls() -> Self {
         Self::start(true, false).await
     }
 
     /// Takes every request and answers none.
-    pub(super) async fn hanging() -> Self {
+    pub async fn hanging() -> Self {
         Self::start(false, true).await
     }
 
     async fn start(with_tls: bool, hangs: bool) -> Self {
         let directory = tempfile::tempdir().unwrap();
-        make_wheel(directory.path());
+        make_wheels(directory.path());
         let own =
             with_tls.then(|| tls::load_or_create(&directory.path().join("tls"), &[]).unwrap());
         let shelf = Arc::new(Shelf { directory, hangs, asked: Mutex::default() });
@@ -79,12 +82,12 @@ impl Index {
     }
 
     /// Its URL with `user:password@`, or nothing, before the host.
-    pub(super) fn url(&self, user: &str) -> String {
+    pub fn url(&self, user: &str) -> String {
         self.place.replace("{}", user)
     }
 
     /// Settings under which packages come from here.
-    pub(super) fn settings(&self, user: &str) -> Config {
+    pub fn settings(&self, user: &str) -> Config {
         Config {
             index_url: Address::new(self.url(user)),
             trusted_hosts: if self.certificate.is_none() {
@@ -99,11 +102,11 @@ impl Index {
     }
 
     /// Paths that were asked for, and by whom.
-    pub(super) fn asked(&self) -> Vec<String> {
+    pub fn asked(&self) -> Vec<String> {
         self.shelf.asked.lock().unwrap().clone()
     }
 
-    pub(super) async fn until_asked(&self, count: usize) {
+    pub async fn until_asked(&self, count: usize) {
         for _ in 0..20_000 {
             if self.asked().len() >= count {
                 return;
@@ -125,33 +128,39 @@ async fn answer(State(shelf): State<Arc<Shelf>>, request: Request) -> Response {
     if shelf.hangs {
         std::future::pending::<()>().await;
     }
-    let html = [(header::CONTENT_TYPE, "text/html")];
-    match path.as_str() {
-        "/simple/greeting/" => {
-            (html, format!("<!DOCTYPE html><a href=\"/files/{WHEEL}\">{WHEEL}</a>")).into_response()
-        }
-        path if path == format!("/files/{WHEEL}") => {
-            std::fs::read(shelf.directory.path().join(WHEEL)).unwrap().into_response()
-        }
-        _ => StatusCode::NOT_FOUND.into_response(),
+    let Some((name, version)) = WHEELS.iter().find(|(name, _)| path.contains(name)) else {
+        return StatusCode::NOT_FOUND.into_response();
+    };
+    let wheel = format!("{name}-{version}-py3-none-any.whl");
+    if path == format!("/simple/{name}/") {
+        let page = format!("<!DOCTYPE html><a href=\"/files/{wheel}\">{wheel}</a>");
+        ([(header::CONTENT_TYPE, "text/html")], page).into_response()
+    } else if path == format!("/files/{wheel}") {
+        std::fs::read(shelf.directory.path().join(wheel)).unwrap().into_response()
+    } else {
+        StatusCode::NOT_FOUND.into_response()
     }
 }
 
-/// Builds the package into this directory.
-pub(super) fn make_wheel(directory: &Path) {
+/// Builds the packages into this directory.
+pub fn make_wheels(directory: &Path) {
     let make = r#"
 import sys, zipfile
-with zipfile.ZipFile(sys.argv[1], "w") as wheel:
-    wheel.writestr("greeting.py", "def greet(name): return 'hello ' + name\n")
-    info = "greeting-1.0.dist-info/"
-    wheel.writestr(info + "METADATA", "Metadata-Version: 2.1\nName: greeting\nVersion: 1.0\n")
+directory, name, version = sys.argv[1:]
+with zipfile.ZipFile(f"{directory}/{name}-{version}-py3-none-any.whl", "w") as wheel:
+    wheel.writestr(f"{name}.py", "def greet(name): return 'hello ' + name\n")
+    info = f"{name}-{version}.dist-info/"
+    wheel.writestr(info + "METADATA", f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n")
     wheel.writestr(info + "WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
     wheel.writestr(info + "RECORD", "")
 "#;
-    let made = Command::new("/usr/bin/python3")
-        .args(["-I", "-S", "-c", make])
-        .arg(directory.join(WHEEL))
-        .status()
-        .unwrap();
-    assert!(made.success());
+    for (name, version) in WHEELS {
+        let made = Command::new("/usr/bin/python3")
+            .args(["-I", "-S", "-c", make])
+            .arg(directory)
+            .args([name, version])
+            .status()
+            .unwrap();
+        assert!(made.success());
+    }
 }
