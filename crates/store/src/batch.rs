@@ -68,6 +68,7 @@ pub(crate) enum ObjectOp {
     Create(Box<ObjectRow>, Holds),
     UpdateSpec(Box<ObjectRow>, Holds),
     UpdateStatus(Box<ObjectRow>),
+    UpdateStatusHolding(Box<ObjectRow>, Vec<BlobDigest>),
     Delete(Box<ObjectRow>),
 }
 
@@ -126,10 +127,16 @@ impl Batch {
         self.object(op)
     }
 
-    /// Stores the status and nothing else. The stored status revision must be the object's, and grows by one:
+    /// Stores the status and nothing else; what it holds stays held. The stored status revision must be the object's, and grows by one:
     /// otherwise [`CommitError::Stale`], or `Gone`.
     pub fn update_status<K: Noun>(self, object: &Object<K>) -> Self {
         self.object(ObjectOp::UpdateStatus(Box::new(row(object))))
+    }
+
+    /// [`Batch::update_status`], and `blobs` is from now on what the status keeps from being swept, apart from what the
+    /// spec holds. Each must be stored, before or in this batch: [`CommitError::BlobMissing`].
+    pub fn update_status_holding<K: Noun>(self, object: &Object<K>, blobs: &[BlobDigest]) -> Self {
+        self.object(ObjectOp::UpdateStatusHolding(Box::new(row(object)), blobs.to_vec()))
     }
 
     /// Deletes the object if neither counter has changed since it was read: otherwise [`CommitError::Stale`], or `Gone`.
@@ -207,7 +214,8 @@ impl Batch {
     fn object(mut self, op: ObjectOp) -> Self {
         if let ObjectOp::Create(row, _)
         | ObjectOp::UpdateSpec(row, _)
-        | ObjectOp::UpdateStatus(row) = &op
+        | ObjectOp::UpdateStatus(row)
+        | ObjectOp::UpdateStatusHolding(row, _) = &op
         {
             self.bytes += row.spec.len() + row.status.len() + row.tags.len() + ROW_BYTES;
         }

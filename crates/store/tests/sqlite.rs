@@ -185,7 +185,7 @@ async fn a_newer_schema_is_refused() {
     let db = Connection::open(h.database()).unwrap();
     db.execute("INSERT INTO schema_migration VALUES (4711, x'00')", ()).unwrap();
     match Store::open(options(h.directory())).await {
-        Err(error @ OpenError::NewerSchema { found: 4711, known: 1, .. }) => {
+        Err(error @ OpenError::NewerSchema { found: 4711, known: 2, .. }) => {
             assert!(error.to_string().contains("newer version of dispatch"), "{error}");
         }
         other => panic!("{other:?}"),

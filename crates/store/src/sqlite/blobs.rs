@@ -28,7 +28,8 @@ pub(super) fn put(
 /// Deletes up to `limit` blobs that no object holds. Returns how many.
 pub(super) fn sweep(connection: &Connection, limit: usize) -> Result<usize, ApplyError> {
     let sql = "DELETE FROM blob WHERE digest IN (SELECT digest FROM blob b WHERE NOT EXISTS \
-               (SELECT 1 FROM object_blob o WHERE o.digest = b.digest) LIMIT ?1)";
+               (SELECT 1 FROM object_blob o WHERE o.digest = b.digest) AND NOT EXISTS \
+               (SELECT 1 FROM status_blob s WHERE s.digest = b.digest) LIMIT ?1)";
     let limit = i64::try_from(limit).unwrap_or(i64::MAX);
     Ok(connection.prepare_cached(sql)?.execute((limit,))?)
 }

@@ -19,8 +19,10 @@ pub(super) struct Migration {
 }
 
 /// All of them, in order. One that was released is never changed: its checksum is in every database.
-pub(super) const MIGRATIONS: &[Migration] =
-    &[Migration { version: 1, sql: include_str!("../../migrations/sqlite/0001_objects.sql") }];
+pub(super) const MIGRATIONS: &[Migration] = &[
+    Migration { version: 1, sql: include_str!("../../migrations/sqlite/0001_objects.sql") },
+    Migration { version: 2, sql: include_str!("../../migrations/sqlite/0002_status_blobs.sql") },
+];
 
 /// Brings the tables up to the last of `migrations`. Changes nothing in a file that is not ours or newer.
 pub(super) fn migrate(

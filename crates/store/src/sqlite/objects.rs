@@ -12,7 +12,7 @@ use super::{
     group::ApplyError,
 };
 use crate::{
-    Change, CommitError, Page, ReadError, Stored, What,
+    BlobDigest, Change, CommitError, Page, ReadError, Stored, What,
     batch::{Holds, ObjectOp, ObjectRow},
     scope::Only,
 };
@@ -132,6 +132,15 @@ pub(super) fn apply(connection: &Connection, op: &ObjectOp) -> Result<Change, Ap
             update_status(connection, row)?;
             (row, What::Status)
         }
+        ObjectOp::UpdateStatusHolding(row, blobs) => {
+            update_status(connection, row)?;
+            let sql = "DELETE FROM status_blob WHERE object = ?1";
+            connection.prepare_cached(sql)?.execute((row.id.as_bytes(),))?;
+            let sql =
+                "INSERT INTO status_blob (digest, object) VALUES (?1, ?2) ON CONFLICT DO NOTHING";
+            hold_blobs(connection, sql, row.id, blobs)?;
+            (row, What::Status)
+        }
         ObjectOp::Delete(row) => {
             delete(connection, row)?;
             (row, What::Deleted)
@@ -243,10 +252,19 @@ fn hold(connection: &Connection, object: Uuid, holds: &Holds) -> Result<(), Appl
     for target in &holds.refs {
         insert.execute((target.as_bytes(), object.as_bytes()))?;
     }
-    let mut known = connection.prepare_cached("SELECT 1 FROM blob WHERE digest = ?1")?;
     let sql = "INSERT INTO object_blob (digest, object) VALUES (?1, ?2) ON CONFLICT DO NOTHING";
+    hold_blobs(connection, sql, object, &holds.blobs)
+}
+
+fn hold_blobs(
+    connection: &Connection,
+    sql: &str,
+    object: Uuid,
+    blobs: &[BlobDigest],
+) -> Result<(), ApplyError> {
+    let mut known = connection.prepare_cached("SELECT 1 FROM blob WHERE digest = ?1")?;
     let mut insert = connection.prepare_cached(sql)?;
-    for digest in &holds.blobs {
+    for digest in blobs {
         let bytes = digest.as_bytes();
         if known.query_row((bytes,), |_| Ok(())).optional()?.is_none() {
             return Err(CommitError::BlobMissing { digest: *digest }.into());

@@ -59,3 +59,39 @@ pub(crate) async fn only_what_nobody_holds_is_swept(h: &Harness) {
     assert_eq!(store.sweep_blobs(&h.system()).await.unwrap(), 1);
     assert!(store.blob(&held).await.unwrap().is_none());
 }
+
+pub(crate) async fn a_status_holds_blobs_of_its_own(h: &Harness) {
+    let (store, org) = (h.store(), h.organization(1));
+    let mut batch = Batch::system("test");
+    let (of_spec, first) = (batch.put_blob(b"spec".to_vec()), batch.put_blob(b"first".to_vec()));
+    let object = h.probe(&org, "a");
+    let batch = batch.create(&object, &[], &[of_spec]).update_status_holding(&object, &[first]);
+    store.commit(batch).await.unwrap();
+    assert_eq!(store.sweep_blobs(&h.system()).await.unwrap(), 0);
+
+    // Neither hand lets go of what the other holds.
+    let object = h.load(&object).await.unwrap();
+    store.commit(Batch::system("test").update_spec(&object, &[], &[of_spec])).await.unwrap();
+    let object = h.load(&object).await.unwrap();
+    store.commit(Batch::system("test").update_status(&object)).await.unwrap();
+    assert_eq!(store.sweep_blobs(&h.system()).await.unwrap(), 0);
+
+    let object = h.load(&object).await.unwrap();
+    let missing = BlobDigest::of(b"nowhere");
+    let refused = Batch::system("test").update_status_holding(&object, &[missing]);
+    let refused = store.commit(refused).await;
+    assert!(matches!(refused, Err(CommitError::BlobMissing { .. })), "{refused:?}");
+    let mut batch = Batch::system("test");
+    let second = batch.put_blob(b"second".to_vec());
+    store.commit(batch.update_status_holding(&object, &[second])).await.unwrap();
+    assert_eq!(store.sweep_blobs(&h.system()).await.unwrap(), 1, "the first");
+    assert!(store.blob(&first).await.unwrap().is_none());
+    assert!(store.blob(&second).await.unwrap().is_some());
+
+    let stale = Batch::system("test").update_status_holding(&object, &[]);
+    let stale = store.commit(stale).await;
+    assert!(matches!(stale, Err(CommitError::Stale { .. })), "{stale:?}");
+    let object = h.load(&object).await.unwrap();
+    store.commit(Batch::system("test").delete(&object)).await.unwrap();
+    assert_eq!(store.sweep_blobs(&h.system()).await.unwrap(), 2);
+}

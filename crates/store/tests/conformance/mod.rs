@@ -29,7 +29,8 @@ macro_rules! cases {
             blobs:
                 a_blob_is_stored_once_and_read_by_its_digest,
                 a_blob_that_is_not_stored_cannot_be_held,
-                only_what_nobody_holds_is_swept;
+                only_what_nobody_holds_is_swept,
+                a_status_holds_blobs_of_its_own;
             changes:
                 every_write_of_an_object_is_told_in_order,
                 a_change_is_told_before_commit_returns,

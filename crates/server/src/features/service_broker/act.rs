@@ -17,7 +17,7 @@ use dispatch_osb::{
     client::{CallContext, CatalogFetched},
     types::Catalog,
 };
-use dispatch_store::{Batch, SealedKey, Stored};
+use dispatch_store::{Batch, BlobDigest, SealedKey, Stored};
 
 use super::{
     absorb::{Read, absorb},
@@ -82,6 +82,10 @@ async fn look(platform: &Platform, id: Id<ServiceBroker>) -> Result<Seen, Troubl
 async fn fetch(platform: &Arc<Platform>, broker: Object<ServiceBroker>) -> Result<Next, Trouble> {
     let mut batch = Batch::system("catalogue read");
     let read = read(platform, &broker, &mut batch).await;
+    let catalog: Option<BlobDigest> = match &read {
+        Read::Good { digest, .. } => digest.parse().ok(),
+        Read::Bad(_) | Read::Refused(_) | Read::Unreachable(_) => None,
+    };
     let (now, random) = (platform.clock.now(), platform.entropy.number());
     let generation = broker.meta.generation;
     let before = broker.status.clone();
@@ -92,7 +96,12 @@ async fn fetch(platform: &Arc<Platform>, broker: Object<ServiceBroker>) -> Resul
         tracing::info!(broker = %broker.meta.name, digest = catalog.digest, "catalogue changed");
     }
     let broker = Object { status, ..broker };
-    controller::commit(platform, "service_broker/answer", batch.update_status(&broker)).await?;
+    let batch = match catalog {
+        Some(catalog) => batch.update_status_holding(&broker, &[catalog]),
+        // The last good one stays in use, and held.
+        None => batch.update_status(&broker),
+    };
+    controller::commit(platform, "service_broker/answer", batch).await?;
     Ok(Next::Again)
 }
 

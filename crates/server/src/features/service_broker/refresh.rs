@@ -93,4 +93,23 @@ mod tests {
         assert_eq!((bound.status, &bound.body["status"]), (201, &json!("READY")), "{}", bound.text);
         platform.finish().await;
     }
+
+    #[tokio::test]
+    async fn the_catalogue_in_use_is_not_swept_and_the_one_before_it_is() {
+        let platform = TestPlatform::start().await;
+        let parts = platform.running.platform();
+        let swept = async || parts.store.sweep_blobs(&parts.system).await.unwrap();
+        assert_eq!(swept().await, 0);
+        let refresh = "/v1/servicebroker/fake/refresh?wait=30";
+        platform.broker.fault(CallKind::Catalog, Fault::ResetInBody);
+        platform.post(refresh, &json!({})).await;
+        platform.put(BROKER, &json!({"url": platform.broker.url()})).await;
+        platform.quiet().await;
+        assert_eq!(swept().await, 0, "whatever the broker and its user do");
+        platform.broker.configure(|settings| settings.catalog.services.truncate(1));
+        platform.post(refresh, &json!({})).await;
+        assert_eq!(swept().await, 1);
+        assert_eq!(platform.get("/v1/serviceclass").await.body.as_array().unwrap().len(), 1);
+        platform.finish().await;
+    }
 }
