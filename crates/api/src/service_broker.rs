@@ -15,6 +15,9 @@ pub struct ServiceBrokerInput {
     pub name: Option<String>,
     #[serde(alias = "URL", skip_serializing_if = "Option::is_none", default)]
     pub url: Option<String>,
+    /// A broker of the server's own instead of a URL. Not built: it is refused, and not taken for a missing URL.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub builtin: Option<String>,
     /// Default parameters of all instances of this broker.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub parameters: Option<Value>,
@@ -35,17 +38,12 @@ pub struct ServiceBrokerInput {
 /// Which login the broker gets. The values are keys of a secret, read at each use.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Authentication {
-    /// `none`, `basic` (secret keys username, password), `bearer` (token).
-    #[serde(rename = "type", default = "Authentication::none")]
+    /// `none`, `basic` (secret keys username, password), `bearer` (token). Empty in a request: what the secret's keys
+    /// are, or `none` if no secret is named.
+    #[serde(rename = "type", default, skip_serializing_if = "String::is_empty")]
     pub kind: String,
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub secret: Option<String>,
-}
-
-impl Authentication {
-    fn none() -> String {
-        "none".to_owned()
-    }
 }
 
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]

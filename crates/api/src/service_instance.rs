@@ -15,10 +15,12 @@ pub struct ServiceInstanceInput {
     pub service_class: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub service_plan: Option<String>,
+    /// A UUID, as text so that a bad one is a fault of this member and not of the whole body.
     #[serde(rename = "serviceClassID", skip_serializing_if = "Option::is_none", default)]
-    pub service_class_id: Option<Uuid>,
+    pub service_class_id: Option<String>,
+    /// A UUID.
     #[serde(rename = "planID", skip_serializing_if = "Option::is_none", default)]
-    pub plan_id: Option<Uuid>,
+    pub plan_id: Option<String>,
     /// Says which one is meant when two brokers have a class of this name.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub broker: Option<String>,

@@ -1,15 +1,19 @@
-//! Exchanges that were recorded with the first Dispatch, played against this server.
+//! Exchanges that were recorded with the first Dispatch, played against this server. Those about services could not be
+//! recorded: what stands there is what its documents promised.
 //!
 //! A file of `tests/golden` holds requests, what was answered then, and, where it differs, what is answered now.
 //! `UPDATE=1 cargo test` rewrites what is answered now; a reviewer reads the diff. Each difference names the rows of
 //! `docs/compatibility.md` that it is, so that none is there by accident.
 
+mod broker;
 mod compare;
 mod exchange;
 mod play;
 mod tests;
 
 use std::path::PathBuf;
+
+use dispatch_osb::fake::FakeBroker;
 
 use super::TestServer;
 use exchange::Exchange;
@@ -19,11 +23,11 @@ fn folder() -> PathBuf {
 }
 
 /// Plays a file to its end against a server, and compares all of it.
-async fn check(server: &TestServer, name: &str) {
+async fn check(server: &TestServer, broker: Option<&FakeBroker>, name: &str) {
     let path = folder().join(format!("{name}.txt"));
     let text = std::fs::read_to_string(&path).unwrap();
     let (head, mut exchanges) = exchange::parse(&text);
-    let mut player = play::Player::new(server);
+    let mut player = play::Player::new(server, broker);
     for exchange in &mut exchanges {
         exchange.now = player.play(exchange).await;
     }

@@ -121,6 +121,7 @@ fn wish(args: &Args, name: &str, url: &str) -> Result<ServiceBrokerInput, CliErr
     Ok(ServiceBrokerInput {
         name: Some(name.to_owned()),
         url: Some(url.to_owned()),
+        builtin: None,
         parameters: args.params.as_deref().map(files::json_map).transpose()?,
         authentication: None,
         tls: ca_cert.map(|pem| Tls { ca_cert: Some(pem), skip_verify: false }),

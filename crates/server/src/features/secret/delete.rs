@@ -8,7 +8,7 @@ use crate::http::{Answer, ApiError, Call};
 pub async fn delete(call: &Call) -> Result<Answer, ApiError> {
     let name = call.name_of(Kind::Secret)?;
     let secret = call.find::<Secret>(&name).await?;
-    refuse_owned(&name, &secret.spec.owner)?;
+    refuse_owned(call, &name, &secret.spec.owner).await?;
     let batch = call
         .batch(Kind::Secret, name.as_str(), secret.meta.id.uuid())
         .delete(&secret)

@@ -17,7 +17,7 @@ pub async fn update(call: &Call) -> Result<Answer, ApiError> {
         return Err(ApiError::bad_request("the name in the body is not the one in the path"));
     }
     let mut secret = call.find::<Secret>(&name).await?;
-    refuse_owned(&name, &secret.spec.owner)?;
+    refuse_owned(call, &name, &secret.spec.owner).await?;
     let values = shape::values(input.secrets)?;
     let before = shape::sealed(&secret);
     secret.spec.version += 1;
@@ -46,13 +46,14 @@ fn owner(owner: &Owner) -> Vec<uuid::Uuid> {
 }
 
 /// Decision 26: credentials belong to their binding.
-pub(super) fn refuse_owned(name: &Name, owner: &Owner) -> Result<(), ApiError> {
-    match owner {
-        Owner::User | Owner::Broker(_) => Ok(()),
-        Owner::Binding(binding) => Err(ApiError::conflict(format!(
-            "secret {name} belongs to service binding {binding}: rotate or delete that"
-        ))),
-    }
+pub(super) async fn refuse_owned(call: &Call, name: &Name, owner: &Owner) -> Result<(), ApiError> {
+    let Owner::Binding(id) = owner else { return Ok(()) };
+    let binding = call.platform.store.get_by_id(&call.scope, *id).await?;
+    // Gone meanwhile, and the secret with it.
+    let binding = binding.map_or(id.to_string(), |binding| binding.meta().name.to_string());
+    Err(ApiError::conflict(format!(
+        "secret {name} belongs to service binding {binding}: rotate or delete that"
+    )))
 }
 
 #[cfg(test)]

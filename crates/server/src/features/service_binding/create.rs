@@ -270,7 +270,7 @@ mod tests {
             (instance["id"].as_str().unwrap(), instance["binding"]["id"].as_str().unwrap());
         let path = format!("/v1/secret/{secret}");
         let message =
-            format!("secret {secret} belongs to service binding {binding}: rotate or delete that");
+            format!("secret {secret} belongs to service binding db: rotate or delete that");
         let put =
             platform.put(&path, &json!({"name": secret, "secrets": {"password": "mine"}})).await;
         let deleted = platform.delete(&path).await;

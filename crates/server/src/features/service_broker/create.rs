@@ -17,7 +17,7 @@ pub async fn create(call: &Call) -> Result<Answer, ApiError> {
     let mut input: ServiceBrokerInput = call.body()?;
     let name = call::new_name(input.name.as_deref())?;
     let tags = call::tags(input.tags.take())?;
-    let spec = input::spec(call, input).await?;
+    let spec = input::spec(call, &name, input).await?;
     let id: Id<ServiceBroker> = Id::from_uuid(call.platform.entropy.uuid());
     let broker = Object {
         meta: Meta::new(id, call.organization, name, call.now, tags),
@@ -269,7 +269,7 @@ mod tests {
             "authentication": {"type": "basic", "secret": "none-such"},
             "tls": {"caCert": "x", "skipVerify": true},
         });
-        let paths = ["/url", "/tls", "/parameters", "/profile", "/authentication/secret"];
+        let paths = ["/url", "/authentication/secret", "/tls", "/parameters", "/profile"];
         check(many, 400, 400, &paths).await;
         assert_eq!(platform.get("/v1/servicebroker").await.body, json!([]));
         platform.finish().await;

@@ -4,10 +4,11 @@ use std::collections::BTreeMap;
 
 use dispatch_api::{
     Fault,
-    service_broker::{ClassSelection, ServiceBrokerInput},
+    service_broker::{Authentication as WireAuthentication, ClassSelection, ServiceBrokerInput},
 };
 use dispatch_model::{
     CatalogName, ErrorCode, Name,
+    secret::Secret,
     service_broker::{Authentication, Profile, Selection, Spec, Tls},
 };
 use url::Url;
@@ -15,7 +16,19 @@ use url::Url;
 use crate::http::{ApiError, Call};
 
 /// The wish in a request's body. Secrets that it names must exist.
-pub(super) async fn spec(call: &Call, input: ServiceBrokerInput) -> Result<Spec, ApiError> {
+pub(super) async fn spec(
+    call: &Call,
+    name: &Name,
+    input: ServiceBrokerInput,
+) -> Result<Spec, ApiError> {
+    if let Some(kind) = &input.builtin {
+        return Err(ApiError::new(
+            ErrorCode::NotImplemented,
+            format!(
+                "builtin {kind:?}: this version has no built-in brokers; start `dispatch broker` and give its url"
+            ),
+        ));
+    }
     let mut faults = Vec::new();
     let mut fault = |path: &str, message: String| {
         faults.push(Fault { path: path.to_owned(), message });
@@ -27,7 +40,8 @@ pub(super) async fn spec(call: &Call, input: ServiceBrokerInput) -> Result<Spec,
             String::new()
         }),
     };
-    let authentication = authentication(&input).unwrap_or_else(|(path, why)| {
+    let authentication = authentication(call, input.authentication.as_ref()).await?;
+    let authentication = authentication.unwrap_or_else(|(path, why)| {
         fault(path, why);
         Authentication::None
     });
@@ -41,7 +55,10 @@ pub(super) async fn spec(call: &Call, input: ServiceBrokerInput) -> Result<Spec,
     let profile = match input.profile.as_deref() {
         None => Profile::default(),
         Some(text) => Profile::parse(text).unwrap_or_else(|| {
-            fault("/profile", format!("{text:?} is not one of dispatch, cloudfoundry, kubernetes"));
+            fault(
+                "/profile",
+                format!("is {text:?}, which is not one of dispatch, cloudfoundry, kubernetes"),
+            );
             Profile::default()
         }),
     };
@@ -49,16 +66,10 @@ pub(super) async fn spec(call: &Call, input: ServiceBrokerInput) -> Result<Spec,
         fault("/serviceClasses", why);
         Selection::All
     });
-    if let Some(secret) = authentication.secret() {
-        let found = call.platform.store.get::<dispatch_model::secret::Secret>(&call.scope, secret);
-        if found.await?.is_none() {
-            fault("/authentication/secret", format!("secret {secret} does not exist"));
-        }
-    }
     if !faults.is_empty() {
         let message = match faults.as_slice() {
-            [one] => format!("{} {}", one.path, one.message),
-            several => format!("{} faults in the service broker", several.len()),
+            [one] => format!("service broker {name}: {} {}", one.path, one.message),
+            several => format!("service broker {name}: {} faults", several.len()),
         };
         return Err(ApiError::new(ErrorCode::BadRequest, message).with_faults(faults));
     }
@@ -75,7 +86,7 @@ pub(super) async fn spec(call: &Call, input: ServiceBrokerInput) -> Result<Spec,
 }
 
 fn checked_url(text: &str) -> Result<String, String> {
-    let url = Url::parse(text).map_err(|error| format!("{text:?} is not a URL: {error}"))?;
+    let url = Url::parse(text).map_err(|error| format!("is {text:?}, which is no URL: {error}"))?;
     if !matches!(url.scheme(), "http" | "https") {
         return Err(format!("has the scheme {:?}; http or https is needed", url.scheme()));
     }
@@ -90,26 +101,70 @@ fn checked_url(text: &str) -> Result<String, String> {
     Ok(text.to_owned())
 }
 
-fn authentication(input: &ServiceBrokerInput) -> Result<Authentication, (&'static str, String)> {
-    const SECRET: &str = "/authentication/secret";
-    let Some(given) = &input.authentication else { return Ok(Authentication::None) };
-    let secret = || -> Result<Name, (&'static str, String)> {
-        let text = given.secret.as_deref().ok_or((SECRET, "is required".to_owned()))?;
-        text.parse().map_err(|_| (SECRET, format!("{text:?} is not the name of a secret")))
+/// What is wrong with a member of `authentication`, and which one it is.
+type Wrong = (&'static str, String);
+
+const SECRET: &str = "/authentication/secret";
+const TYPE: &str = "/authentication/type";
+
+/// The login that was asked for. The secret that it names must exist; its keys say what it is if nothing else does.
+async fn authentication(
+    call: &Call,
+    given: Option<&WireAuthentication>,
+) -> Result<Result<Authentication, Wrong>, ApiError> {
+    let Some(given) = given else { return Ok(Ok(Authentication::None)) };
+    let Some(text) = given.secret.as_deref() else { return Ok(login(&given.kind, None)) };
+    let Ok(name) = text.parse::<Name>() else {
+        return Ok(Err((SECRET, format!("is {text:?}, which is no name of a secret"))));
     };
-    match given.kind.as_str() {
-        "none" => Ok(Authentication::None),
-        "basic" => Ok(Authentication::Basic { secret: secret()? }),
-        "bearer" => Ok(Authentication::Bearer { secret: secret()? }),
-        other => {
-            Err(("/authentication/type", format!("{other:?} is not one of none, basic, bearer")))
+    let found = call.platform.store.get::<Secret>(&call.scope, &name).await?;
+    let Some(stored) = found else {
+        return Ok(Err((SECRET, format!("names secret {name}, which does not exist"))));
+    };
+    let keys = stored.readable().map(|secret| secret.spec.keys).unwrap_or_default();
+    Ok(login(&given.kind, Some((name, &keys))))
+}
+
+fn login(kind: &str, secret: Option<(Name, &[String])>) -> Result<Authentication, Wrong> {
+    let required = || (SECRET, "is required".to_owned());
+    match (kind, secret) {
+        ("" | "none", None) | ("none", Some(_)) => Ok(Authentication::None),
+        ("basic", secret) => {
+            let (secret, _) = secret.ok_or_else(required)?;
+            Ok(Authentication::Basic { secret })
+        }
+        ("bearer", secret) => {
+            let (secret, _) = secret.ok_or_else(required)?;
+            Ok(Authentication::Bearer { secret })
+        }
+        ("", Some((secret, keys))) => login_of_keys(secret, keys),
+        (other, _) => Err((TYPE, format!("is {other:?}, which is not one of none, basic, bearer"))),
+    }
+}
+
+fn login_of_keys(secret: Name, keys: &[String]) -> Result<Authentication, Wrong> {
+    let has = |key: &str| keys.iter().any(|known| known == key);
+    match (has("username") && has("password"), has("token")) {
+        (true, false) => Ok(Authentication::Basic { secret }),
+        (false, true) => Ok(Authentication::Bearer { secret }),
+        (true, true) => {
+            Err((TYPE, format!("is required: secret {secret} has the keys of basic and of bearer")))
+        }
+        (false, false) => {
+            let keys = if keys.is_empty() { "nothing".to_owned() } else { keys.join(", ") };
+            Err((
+                SECRET,
+                format!(
+                    "names secret {secret}, which is no login: it has {keys}, not username and password (basic) or token (bearer)"
+                ),
+            ))
         }
     }
 }
 
 fn selection(given: Option<ClassSelection>) -> Result<Selection, String> {
     let name = |text: String| -> Result<CatalogName, String> {
-        text.parse().map_err(|_| format!("{text:?} is not the name of a class or plan"))
+        text.parse().map_err(|_| format!("has {text:?}, which is no name of a class or plan"))
     };
     let mut chosen = BTreeMap::new();
     match given {
@@ -145,6 +200,37 @@ mod tests {
         check("http://broker.example/?a=b", false);
         check("ftp://broker.example", false);
         check("broker.example", false);
+    }
+
+    #[test]
+    fn a_login_without_a_type_is_what_the_secrets_keys_are() {
+        let check = |kind: &str, keys: Option<&[&str]>, expect: Result<&str, &str>| {
+            let keys: Option<Vec<String>> =
+                keys.map(|keys| keys.iter().map(|&key| key.to_owned()).collect());
+            let secret = keys.as_deref().map(|keys| ("s".parse().unwrap(), keys));
+            let found = login(kind, secret);
+            let found = found.as_ref().map(|found| match found {
+                Authentication::None => "none",
+                Authentication::Basic { .. } => "basic",
+                Authentication::Bearer { .. } => "bearer",
+            });
+            assert_eq!(found.map_err(|(path, _)| *path), expect, "{kind} {keys:?}");
+        };
+        check("", None, Ok("none"));
+        check("", Some(&["password", "username"]), Ok("basic"));
+        check("", Some(&["more", "password", "username"]), Ok("basic"));
+        check("", Some(&["token"]), Ok("bearer"));
+        check("", Some(&["token", "username"]), Ok("bearer"));
+        check("", Some(&["username"]), Err(SECRET));
+        check("", Some(&["Token"]), Err(SECRET));
+        check("", Some(&[]), Err(SECRET));
+        check("", Some(&["password", "token", "username"]), Err(TYPE));
+        check("bearer", Some(&["password", "token", "username"]), Ok("bearer"));
+        check("none", Some(&["token"]), Ok("none"));
+        // Its keys may come later: they are read at each use.
+        check("basic", Some(&[]), Ok("basic"));
+        check("basic", None, Err(SECRET));
+        check("certificate", Some(&["key"]), Err(TYPE));
     }
 
     #[test]

@@ -20,7 +20,7 @@ pub async fn update(call: &Call) -> Result<Answer, ApiError> {
         broker.meta.tags = call::tags(Some(tags))?;
     }
     let refresh = broker.spec.refresh + 1;
-    broker.spec = input::spec(call, input).await?;
+    broker.spec = input::spec(call, &name, input).await?;
     broker.spec.refresh = refresh;
     broker.meta.modified = call.now;
     let id = broker.meta.id.uuid();

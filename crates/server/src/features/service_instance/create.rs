@@ -2,10 +2,11 @@
 
 use dispatch_api::service_instance::ServiceInstanceInput;
 use dispatch_model::{
-    Id, Kind, Name, Object,
+    ErrorCode, Id, Kind, Name, Object,
     object::Meta,
     service_instance::{BindingWish, ServiceInstance, Spec, Status},
 };
+use uuid::Uuid;
 
 use super::{parameters, shape};
 use crate::{
@@ -40,7 +41,7 @@ pub async fn create(call: &Call) -> Result<Answer, ApiError> {
 async fn offering(call: &Call, input: &ServiceInstanceInput) -> Result<Offering, ApiError> {
     let which = Which {
         name: input.service_class.as_deref(),
-        id: input.service_class_id,
+        id: uuid("serviceClassID", input.service_class_id.as_deref())?,
         broker: input.broker.as_deref(),
     };
     if which.name.is_none() && which.id.is_none() {
@@ -61,7 +62,8 @@ async fn spec(
     input: ServiceInstanceInput,
 ) -> Result<Spec, ApiError> {
     let (broker, service) = (&offering.broker, offering.service());
-    let wish = PlanWish { name: input.service_plan.as_deref(), id: input.plan_id };
+    let id = uuid("planID", input.plan_id.as_deref())?;
+    let wish = PlanWish { name: input.service_plan.as_deref(), id };
     let plan = offering.plan(wish)?;
     let object = format!("service instance {name}");
     let what = format!("{}/{}", service.name, plan.name);
@@ -92,6 +94,14 @@ async fn spec(
         binding: BindingWish { parameters: binding_parameters, secret_parameters: binding_secrets },
         retry: 0,
     })
+}
+
+fn uuid(field: &str, text: Option<&str>) -> Result<Option<Uuid>, ApiError> {
+    let wrong = |text| {
+        let message = format!("{field} in body must be of type uuid: {text:?}");
+        ApiError::new(ErrorCode::WrongType, message)
+    };
+    text.map(|text| text.parse().map_err(|_| wrong(text))).transpose()
 }
 
 async fn with_secrets(

@@ -1,9 +1,11 @@
 //! Sends what was recorded, and writes down what is answered.
 
+use dispatch_osb::fake::FakeBroker;
 use reqwest::Method;
 use uuid::Uuid;
 
 use super::{
+    broker,
     compare::{Ids, same},
     exchange::{Answered, Exchange},
 };
@@ -12,6 +14,8 @@ use crate::testing::TestServer;
 /// Remembers ids from one exchange to the next.
 pub(super) struct Player<'a> {
     server: &'a TestServer,
+    /// `<broker>` in the files is its URL.
+    broker: Option<&'a FakeBroker>,
     http: reqwest::Client,
     key: String,
     ids: Ids,
@@ -22,16 +26,28 @@ pub(super) struct Player<'a> {
 /// What stands in the files for texts that are too long for them.
 const SOURCES: [(&str, &str); 2] = [("<source>", "hello.py"), ("<new source>", "updated.py")];
 const LONG_NAME: &str = "<200 x n>";
+const BROKER: &str = "<broker>";
+/// Members that hold a time.
+const TIMES: [&str; 8] = [
+    "createdTime",
+    "executedTime",
+    "expiresAt",
+    "expiresTime",
+    "fetchedTime",
+    "finishedTime",
+    "nextTryTime",
+    "since",
+];
 
 impl<'a> Player<'a> {
-    pub(super) fn new(server: &'a TestServer) -> Self {
+    pub(super) fn new(server: &'a TestServer, broker: Option<&'a FakeBroker>) -> Self {
         let config = server.world.directory.path().join("home/config.json");
         let config = std::fs::read_to_string(config).unwrap();
         let config: serde_json::Value = serde_json::from_str(&config).unwrap();
         let key = config["contexts"]["127-0-0-1"]["cookie"].as_str().unwrap().to_owned();
         let http = reqwest::Client::builder().no_proxy().tls_certs_only([]).build().unwrap();
         let sources = SOURCES.map(|(mark, file)| (mark, source(file)));
-        Self { server, http, key, ids: Ids::default(), sources }
+        Self { server, broker, http, key, ids: Ids::default(), sources }
     }
 
     /// What is answered, if that is not what was recorded.
@@ -39,7 +55,10 @@ impl<'a> Player<'a> {
         for what in &exchange.before {
             self.prepare(what).await;
         }
-        let (answered, body) = self.send(&exchange.request).await;
+        let (answered, mut body) = self.send(&exchange.request).await;
+        if let Some(broker) = self.broker {
+            body = body.replace(&broker.url(), BROKER);
+        }
         let mut whole = answered.clone();
         whole.0.extend((!body.is_empty()).then(|| format!("| {body}")));
         if same(&exchange.then, &whole, &mut self.ids) {
@@ -51,14 +70,25 @@ impl<'a> Player<'a> {
     }
 
     /// `settled PATH`: it becomes READY or ERROR, and time passes as it has to. `POST PATH BODY`: it is made.
-    /// `DELETE PATH`: it is deleted. `gone PATH`: it is not there any more. `STATUS PATH`: it gets that status, while the time stands still.
+    /// `DELETE PATH`: it is deleted. `gone PATH`: it is not there any more. `none PATH`: the list is empty, in time.
+    /// `quiet`: nothing is left to do now. `STATUS PATH`: it gets that status, while the time stands still. Or
+    /// something at the broker.
     async fn prepare(&self, what: &str) {
         let what = self.with_ids(what);
+        if self.broker.is_some_and(|fake| broker::prepare(fake, &what)) {
+            return;
+        }
+        if what == "quiet" {
+            return self.server.quiet().await;
+        }
         match what.split_once(' ').unwrap() {
             ("settled", path) => drop(self.server.settled(path).await),
             ("DELETE", path) => drop(self.server.delete(path).await),
             ("gone", path) => {
                 self.server.eventually(path, |answer| (answer.status == 404).then_some(())).await;
+            }
+            ("none", path) => {
+                self.server.until(path, |answer| (answer.text == "[]").then_some(())).await;
             }
             ("POST", rest) => {
                 let (path, body) = rest.split_once(' ').unwrap();
@@ -115,6 +145,9 @@ impl<'a> Player<'a> {
         for (mark, source) in &self.sources {
             found = found.replace(mark, source);
         }
+        if let Some(broker) = self.broker {
+            found = found.replace(BROKER, &broker.url());
+        }
         while let Some(at) = found.find("<id-") {
             let end = at + found.get(at..).and_then(|rest| rest.find('>')).unwrap() + 1;
             let token = found.get(at..end).unwrap().to_owned();
@@ -144,7 +177,7 @@ impl<'a> Player<'a> {
             without.push_str(&format!("127.0.0.1:<port>{rest}"));
         }
         text = without;
-        for name in ["createdTime", "executedTime", "finishedTime"] {
+        for name in TIMES {
             let start = format!("\"{name}\":");
             let mut parts = text.split(&start);
             let mut redacted = parts.next().unwrap_or_default().to_owned();

@@ -1,9 +1,9 @@
 //! One test for a file.
 
 use super::{check, folder};
-use crate::testing::{TestServer, World, index::Index};
+use crate::testing::{TestPlatform, TestServer, World, index::Index};
 
-const FILES: [&str; 8] = [
+const FILES: [&str; 12] = [
     "apis.txt",
     "functions.txt",
     "hello.py",
@@ -11,12 +11,16 @@ const FILES: [&str; 8] = [
     "routing.txt",
     "runs.txt",
     "secrets.txt",
+    "servicebindings.txt",
+    "servicebrokers.txt",
+    "serviceclasses.txt",
+    "serviceinstances.txt",
     "updated.py",
 ];
 
 async fn on_its_own(name: &str) {
     let server = TestServer::start().await;
-    check(&server, name).await;
+    check(&server, None, name).await;
     server.running.stop().await;
 }
 
@@ -34,7 +38,7 @@ async fn secrets_are_answered_as_recorded() {
 async fn in_sandboxes(name: &str) {
     let index = Index::plain().await;
     let server = TestServer::start_in(World::sandboxed(index.settings(""))).await;
-    check(&server, name).await;
+    check(&server, None, name).await;
     server.running.stop().await;
 }
 
@@ -56,6 +60,34 @@ async fn functions_and_runs_without_a_worker_are_answered_as_recorded() {
 #[tokio::test]
 async fn apis_are_answered_as_recorded() {
     on_its_own("apis").await;
+}
+
+/// With the fake broker, which nobody has registered yet.
+async fn beside_a_broker(name: &str) {
+    let platform = TestPlatform::unregistered().await;
+    check(&platform.server, Some(&platform.broker), name).await;
+    platform.server.running.stop().await;
+    platform.broker.finish().await;
+}
+
+#[tokio::test]
+async fn service_brokers_are_answered_as_specified() {
+    beside_a_broker("servicebrokers").await;
+}
+
+#[tokio::test]
+async fn service_classes_are_answered_as_specified() {
+    beside_a_broker("serviceclasses").await;
+}
+
+#[tokio::test]
+async fn service_instances_are_answered_as_specified() {
+    beside_a_broker("serviceinstances").await;
+}
+
+#[tokio::test]
+async fn service_bindings_are_answered_as_specified() {
+    beside_a_broker("servicebindings").await;
 }
 
 #[test]
