@@ -25,7 +25,8 @@ pub enum Trouble {
 impl Trouble {
     /// Somebody else saved first, or the object is gone: look again.
     pub const fn is_stale(&self) -> bool {
-        matches!(self, Self::Commit(CommitError::Stale { .. } | CommitError::Gone { .. }))
+        use CommitError::{Gone, Referred, Stale};
+        matches!(self, Self::Commit(Stale { .. } | Gone { .. } | Referred { .. }))
     }
 }
 

@@ -70,6 +70,13 @@ pub(crate) enum ObjectOp {
     UpdateStatus(Box<ObjectRow>),
     UpdateStatusHolding(Box<ObjectRow>, Vec<BlobDigest>),
     Delete(Box<ObjectRow>),
+    /// Writes nothing.
+    Require(Box<ObjectRow>),
+    /// Writes nothing: no object of this kind may refer to `target`.
+    RequireUnreferred {
+        kind: Kind,
+        target: Uuid,
+    },
 }
 
 pub(crate) enum OtherOp {
@@ -147,6 +154,19 @@ impl Batch {
     /// The same by the object's head, which is all there is of one that cannot be read.
     pub fn delete_meta<K: Noun>(self, meta: &Meta<K>) -> Self {
         self.object(ObjectOp::Delete(Box::new(head(meta))))
+    }
+
+    /// Writes nothing, and holds only if the object is still of the generation that was read and is not marked for
+    /// deletion: otherwise [`CommitError::Stale`], or `Gone`. For what the batch builds on. Preconditions are checked in
+    /// the order given, between the writes.
+    pub fn require<K: Noun>(self, meta: &Meta<K>) -> Self {
+        self.object(ObjectOp::Require(Box::new(head(meta))))
+    }
+
+    /// Writes nothing, and holds only if no object of kind `K` refers to `target` at this place of the batch: otherwise
+    /// [`CommitError::Referred`]. For what must not be taken from under somebody.
+    pub fn require_unreferred<K: Noun>(self, target: Uuid) -> Self {
+        self.object(ObjectOp::RequireUnreferred { kind: K::KIND, target })
     }
 
     /// Stores bytes encrypted. The key must be free: [`CommitError::AlreadySealed`].

@@ -68,6 +68,9 @@ pub enum CommitError {
     Stale { kind: Kind, id: Uuid },
     #[error("save {kind} {id}: it does not exist any more")]
     Gone { kind: Kind, id: Uuid },
+    /// Somebody refers to it since it was looked at: look and decide again.
+    #[error("leave {target} to nobody: a {kind} refers to it")]
+    Referred { kind: Kind, target: Uuid },
     #[error("encrypt version {version} of {owner}: there is one already")]
     AlreadySealed { owner: Uuid, version: u64 },
     #[error("encrypt version {version} of {owner} anew: it was changed, or belongs to another key")]

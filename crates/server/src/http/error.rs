@@ -70,7 +70,7 @@ impl From<CommitError> for ApiError {
     fn from(error: CommitError) -> Self {
         match error {
             CommitError::Exists { kind, name } => Self::already_exists(kind, name.as_str()),
-            CommitError::Stale { .. } => Self::conflict(STALE),
+            CommitError::Stale { .. } | CommitError::Referred { .. } => Self::conflict(STALE),
             CommitError::Gone { kind, .. } => {
                 Self::new(ErrorCode::NotFound, format!("{} not found", kind.noun()))
             }

@@ -133,7 +133,7 @@ fn apply_batch(
     }
     let mut changes = Vec::with_capacity(batch.objects.len());
     for op in &batch.objects {
-        changes.push(objects::apply(connection, op)?);
+        changes.extend(objects::apply(connection, op)?);
     }
     for op in &batch.others {
         match op {

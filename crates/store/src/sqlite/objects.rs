@@ -114,9 +114,13 @@ fn decode<K: Noun>(row: &Row<'_>) -> Result<Stored<K>, ReadError> {
     })
 }
 
-/// Applies one write of an object; the change's number is set by the caller.
-pub(super) fn apply(connection: &Connection, op: &ObjectOp) -> Result<Change, ApplyError> {
+/// Applies one write of an object, or checks a precondition; the change's number is set by the caller.
+pub(super) fn apply(connection: &Connection, op: &ObjectOp) -> Result<Option<Change>, ApplyError> {
     let (row, what) = match op {
+        ObjectOp::Require(row) => return require(connection, row).map(|()| None),
+        ObjectOp::RequireUnreferred { kind, target } => {
+            return require_unreferred(connection, *kind, *target).map(|()| None);
+        }
         ObjectOp::Create(row, holds) => {
             create(connection, row)?;
             hold(connection, row.id, holds)?;
@@ -146,7 +150,32 @@ pub(super) fn apply(connection: &Connection, op: &ObjectOp) -> Result<Change, Ap
             (row, What::Deleted)
         }
     };
-    Ok(Change { seq: 0, kind: row.kind, id: row.id, organization: row.organization, what })
+    Ok(Some(Change { seq: 0, kind: row.kind, id: row.id, organization: row.organization, what }))
+}
+
+fn require(connection: &Connection, row: &ObjectRow) -> Result<(), ApplyError> {
+    let mut unchanged = connection.prepare_cached(
+        "SELECT 1 FROM object WHERE id = :id AND organization = :organization AND kind = :kind \
+         AND generation = :generation AND deleting IS NULL",
+    )?;
+    let unchanged = unchanged.exists(named_params! {
+        ":id": row.id.as_bytes(),
+        ":organization": row.organization.uuid().as_bytes(),
+        ":kind": row.kind.as_str(),
+        ":generation": row.generation.cast_signed(),
+    })?;
+    one_row(connection, row, usize::from(unchanged))
+}
+
+fn require_unreferred(connection: &Connection, kind: Kind, target: Uuid) -> Result<(), ApplyError> {
+    let mut referring = connection.prepare_cached(
+        "SELECT 1 FROM object_ref CROSS JOIN object ON object.id = object_ref.object \
+         WHERE target = ?1 AND kind = ?2",
+    )?;
+    if referring.exists((target.as_bytes(), kind.as_str()))? {
+        return Err(CommitError::Referred { kind, target }.into());
+    }
+    Ok(())
 }
 
 fn create(connection: &Connection, row: &ObjectRow) -> Result<(), ApplyError> {

@@ -6,6 +6,7 @@ pub(crate) mod blobs;
 pub(crate) mod changes;
 pub(crate) mod lifecycle;
 pub(crate) mod objects;
+pub(crate) mod preconditions;
 pub(crate) mod runs;
 pub(crate) mod scopes;
 pub(crate) mod secrets;
@@ -58,6 +59,11 @@ macro_rules! cases {
                 objects_are_found_by_what_they_refer_to,
                 a_form_of_a_newer_version_is_one_unreadable_object,
                 a_damaged_form_is_one_unreadable_object_that_can_be_deleted;
+            preconditions:
+                what_is_required_must_be_as_it_was_read,
+                what_is_required_must_not_be_marked_for_deletion,
+                what_nobody_may_refer_to_is_looked_at_in_its_place,
+                a_precondition_alone_writes_and_tells_nothing;
             runs:
                 a_run_is_read_as_it_was_written,
                 a_run_is_inserted_once,

@@ -7,6 +7,7 @@ use dispatch_model::{
     service_binding::{ServiceBinding, Spec, Status},
     service_instance::ServiceInstance,
 };
+use dispatch_store::CommitError;
 
 use super::shape;
 use crate::{
@@ -17,36 +18,63 @@ use crate::{
     http::{Answer, ApiError, Call, call},
 };
 
+/// Its instance is changed under a wish at most this often.
+const TRIES_MAX: u32 = 20;
+
 pub async fn create(call: &Call) -> Result<Answer, ApiError> {
     let input: ServiceBindingInput = call.body()?;
     let name = call::new_name(input.name.as_deref())?;
+    let tags = call::tags(input.tags.clone())?;
+    let id: Id<ServiceBinding> = Id::from_uuid(call.platform.entropy.uuid());
+    let meta = Meta::new(id, call.organization, name, call.now, tags);
+    let binding = store(call, meta, &input).await?;
+    call.platform.wakers.wake(Kind::ServiceBinding, id.uuid());
+    Ok(Answer::json(&shape::to_wire(&binding))?.about(Kind::ServiceBinding, id.uuid()))
+}
+
+/// Stores the wish on its instance as that was when the wish was checked. If somebody changes or deletes it meanwhile,
+/// everything is checked again.
+async fn store(
+    call: &Call,
+    meta: Meta<ServiceBinding>,
+    input: &ServiceBindingInput,
+) -> Result<Object<ServiceBinding>, ApiError> {
+    let mut tries = 0;
+    loop {
+        let instance = instance(call, input).await?;
+        refuse_unbindable(&instance)?;
+        let spec = spec(call, &meta.name, &instance, input).await?;
+        let binding = Object { meta: meta.clone(), spec, status: Status::default() };
+        let batch = call
+            .batch(Kind::ServiceBinding, meta.name.as_str(), meta.id.uuid())
+            .require(&instance.meta)
+            .create(&binding, &[instance.meta.id.uuid()], &[]);
+        tries += 1;
+        match call.platform.store.commit(batch).await {
+            Err(
+                CommitError::Stale { kind: Kind::ServiceInstance, .. }
+                | CommitError::Gone { kind: Kind::ServiceInstance, .. },
+            ) if tries < TRIES_MAX => {}
+            done => return done.map(|_| binding).map_err(Into::into),
+        }
+    }
+}
+
+async fn instance(
+    call: &Call,
+    input: &ServiceBindingInput,
+) -> Result<Object<ServiceInstance>, ApiError> {
     let instance = input.instance.as_deref().ok_or_else(|| ApiError::required("instance"))?;
     let instance: Name = instance.parse().map_err(|_| {
         ApiError::bad_request(format!("Service instance {instance} does not exist"))
     })?;
-    let instance = match call.find::<ServiceInstance>(&instance).await {
+    match call.find::<ServiceInstance>(&instance).await {
         Err(error) if error.code == ErrorCode::NotFound => {
             let message = format!("Service instance {instance} does not exist");
-            return Err(ApiError::bad_request(message));
+            Err(ApiError::bad_request(message))
         }
-        found => found?,
-    };
-    refuse_unbindable(&instance)?;
-    let spec = spec(call, &name, &instance, &input).await?;
-    let id: Id<ServiceBinding> = Id::from_uuid(call.platform.entropy.uuid());
-    let binding = Object {
-        meta: Meta::new(id, call.organization, name, call.now, call::tags(input.tags)?),
-        spec,
-        status: Status::default(),
-    };
-    let batch = call.batch(Kind::ServiceBinding, binding.meta.name.as_str(), id.uuid()).create(
-        &binding,
-        &[instance.meta.id.uuid()],
-        &[],
-    );
-    call.platform.store.commit(batch).await?;
-    call.platform.wakers.wake(Kind::ServiceBinding, id.uuid());
-    Ok(Answer::json(&shape::to_wire(&binding))?.about(Kind::ServiceBinding, id.uuid()))
+        found => found,
+    }
 }
 
 fn refuse_unbindable(instance: &Object<ServiceInstance>) -> Result<(), ApiError> {

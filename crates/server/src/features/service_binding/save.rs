@@ -56,10 +56,9 @@ pub(super) async fn save(
         };
         let absorbed = absorb(&binding.status, flight, answer.clone(), at);
         match commit(platform, &binding, instance.as_ref(), absorbed, flight).await {
-            // Also when somebody took the secret's name meanwhile: it then gets another.
-            Err(Trouble::Commit(
-                CommitError::Stale { .. } | CommitError::Gone { .. } | CommitError::Exists { .. },
-            )) => {}
+            Err(trouble) if trouble.is_stale() => {}
+            // Somebody took the secret's name meanwhile: it then gets another.
+            Err(Trouble::Commit(CommitError::Exists { .. })) => {}
             Err(trouble) => return Err(trouble),
             Ok(next) => return Ok(next),
         }

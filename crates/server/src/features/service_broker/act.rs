@@ -179,13 +179,14 @@ async fn delete_instances(
 
 /// Nothing refers to it any more: the broker, what was said about its classes, and the login that came with it.
 async fn forget(platform: &Arc<Platform>, broker: Object<ServiceBroker>) -> Result<Next, Trouble> {
-    let batch = leave(platform, Batch::system("broker deleted"), &broker).await?;
-    controller::commit(platform, "service_broker/forget", batch.delete(&broker)).await?;
+    let batch = leave(platform, Batch::system("broker deleted"), &broker).await?.delete(&broker);
+    controller::commit(platform, "service_broker/forget", batch).await?;
     platform.brokers.forget(broker.meta.id);
     Ok(Next::Done)
 }
 
-/// Everything that belongs to a broker and has no effect outside.
+/// Everything that belongs to a broker and has no effect outside. What has must be gone before it in the batch, or is
+/// gone already.
 pub(super) async fn leave(
     platform: &Platform,
     mut batch: Batch,
@@ -202,7 +203,10 @@ pub(super) async fn leave(
             batch = batch.delete(&secret).unseal_delete(key);
         }
     }
-    Ok(batch)
+    Ok(batch
+        .require_unreferred::<ServiceClass>(id)
+        .require_unreferred::<ServiceInstance>(id)
+        .require_unreferred::<Orphan>(id))
 }
 
 /// Why a broker cannot be deleted now, naming who stands in the way.

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use dispatch_model::{
-    Kind, Name, Phase,
+    Kind, Name, Object, Phase,
     orphan::Orphan,
     service_broker::ServiceBroker,
     service_instance::{ServiceInstance, phase},
@@ -17,17 +17,38 @@ use crate::{
     http::{Answer, ApiError, Call},
 };
 
-/// A purge meets its controllers' writes at most this often.
-const PURGE_TRIES_MAX: u32 = 20;
+/// A deletion meets others' writes at most this often.
+const TRIES_MAX: u32 = 20;
 
 pub async fn delete(call: &Call) -> Result<Answer, ApiError> {
     let name = call.name_of(Kind::ServiceBroker)?;
     if call.flag("purge")? {
         return purge(call, &name).await;
     }
-    let mut broker = call.find::<ServiceBroker>(&name).await?;
-    let id = broker.meta.id.uuid();
     let cascade = call.flag("cascade")?;
+    let mut tries = 0;
+    loop {
+        let broker = call.find::<ServiceBroker>(&name).await?;
+        tries += 1;
+        match mark_deleting(call, broker, cascade).await? {
+            // Somebody has made an instance since we looked.
+            Err(CommitError::Referred { .. }) if tries < TRIES_MAX => {}
+            marked => {
+                let broker = marked?;
+                let wire = shape::to_wire(&call.platform, &broker).await?;
+                return Ok(Answer::json(&wire)?.about(Kind::ServiceBroker, broker.meta.id.uuid()));
+            }
+        }
+    }
+}
+
+/// The broker as it is then.
+async fn mark_deleting(
+    call: &Call,
+    mut broker: Object<ServiceBroker>,
+    cascade: bool,
+) -> Result<Result<Object<ServiceBroker>, CommitError>, ApiError> {
+    let (id, name) = (broker.meta.id.uuid(), broker.meta.name.clone());
     let store = &call.platform.store;
     let instances = store.list_referring::<ServiceInstance>(&call.scope, id).await?;
     if !cascade && !instances.is_empty() {
@@ -40,6 +61,9 @@ pub async fn delete(call: &Call) -> Result<Answer, ApiError> {
     broker.spec.cascade |= cascade;
     let mut batch =
         call.batch(Kind::ServiceBroker, name.as_str(), id).update_spec(&broker, &[], &[]);
+    if !cascade {
+        batch = batch.require_unreferred::<ServiceInstance>(id);
+    }
     let mut wake = vec![(Kind::ServiceBroker, id)];
     // Those that the broker has refused to remove are asked for once more.
     for stored in instances {
@@ -52,13 +76,14 @@ pub async fn delete(call: &Call) -> Result<Answer, ApiError> {
             wake.extend(bindings.into_iter().map(|binding| (Kind::ServiceBinding, binding)));
         }
     }
-    store.commit(batch).await?;
+    if let Err(error) = store.commit(batch).await {
+        return Ok(Err(error));
+    }
     broker.meta.generation += 1;
     for (kind, id) in wake {
         call.platform.wakers.wake(kind, id);
     }
-    let wire = shape::to_wire(&call.platform, &broker).await?;
-    Ok(Answer::json(&wire)?.about(Kind::ServiceBroker, id))
+    Ok(Ok(broker))
 }
 
 /// Forgets the broker and everything that stands on it. What exists at the broker stays there.
@@ -69,8 +94,7 @@ async fn purge(call: &Call, name: &Name) -> Result<Answer, ApiError> {
         let broker = call.find::<ServiceBroker>(name).await?;
         let id = broker.meta.id.uuid();
         let wire = shape::to_wire(platform, &broker).await?;
-        let batch = call.batch(Kind::ServiceBroker, name.as_str(), id);
-        let mut batch = act::leave(platform, batch, &broker).await?;
+        let mut batch = call.batch(Kind::ServiceBroker, name.as_str(), id);
         let mut orphans = BTreeMap::new();
         for stored in platform.store.list_referring::<Orphan>(&call.scope, id).await? {
             orphans.insert(stored.meta().id.uuid(), stored);
@@ -86,10 +110,12 @@ async fn purge(call: &Call, name: &Name) -> Result<Answer, ApiError> {
         for orphan in orphans.values() {
             batch = batch.delete_meta(orphan.meta());
         }
+        let batch = act::leave(platform, batch, &broker).await?.delete(&broker);
         tries += 1;
-        match platform.store.commit(batch.delete(&broker)).await {
-            Err(CommitError::Stale { .. } | CommitError::Gone { .. })
-                if tries < PURGE_TRIES_MAX => {}
+        match platform.store.commit(batch).await {
+            Err(
+                CommitError::Stale { .. } | CommitError::Gone { .. } | CommitError::Referred { .. },
+            ) if tries < TRIES_MAX => {}
             done => {
                 done?;
                 platform.brokers.forget(broker.meta.id);

@@ -10,6 +10,8 @@ mod get;
 mod input;
 mod list;
 mod plan;
+#[cfg(test)]
+mod race;
 mod refresh;
 mod settle;
 pub mod shape;

@@ -57,7 +57,7 @@ pub(super) async fn decide(
             batch.create(&class, &[broker.uuid()], &[])
         }
     };
-    platform.store.commit(batch).await?;
+    platform.store.commit(batch.require(&offering.broker.meta)).await?;
     let which = Which {
         name: None,
         id: Some(offering.id()),

@@ -6,6 +6,7 @@ use dispatch_model::{
     object::Meta,
     service_instance::{BindingWish, ServiceInstance, Spec, Status},
 };
+use dispatch_store::CommitError;
 use uuid::Uuid;
 
 use super::{parameters, shape};
@@ -14,28 +15,46 @@ use crate::{
     http::{Answer, ApiError, Call, call},
 };
 
+/// Its broker is changed under a wish at most this often.
+const TRIES_MAX: u32 = 20;
+
 pub async fn create(call: &Call) -> Result<Answer, ApiError> {
     let mut input: ServiceInstanceInput = call.body()?;
     let name = call::new_name(input.name.as_deref())?;
     let tags = call::tags(input.tags.take())?;
-    let offering = offering(call, &input).await?;
-    let spec = spec(call, &name, &offering, input).await?;
     let id: Id<ServiceInstance> = Id::from_uuid(call.platform.entropy.uuid());
-    let instance = Object {
-        meta: Meta::new(id, call.organization, name, call.now, tags),
-        spec,
-        status: Status::default(),
-    };
-    let broker = instance.spec.broker.uuid();
-    let batch = call.batch(Kind::ServiceInstance, instance.meta.name.as_str(), id.uuid()).create(
-        &instance,
-        &[broker],
-        &[],
-    );
-    call.platform.store.commit(batch).await?;
+    let meta = Meta::new(id, call.organization, name, call.now, tags);
+    let instance = store(call, meta, input).await?;
     call.platform.wakers.wake(Kind::ServiceInstance, id.uuid());
     let wire = shape::to_wire(&call.platform, &instance).await?;
     Ok(Answer::json(&wire)?.about(Kind::ServiceInstance, id.uuid()))
+}
+
+/// Stores the wish on its broker as that was when the wish was checked. If somebody changes or deletes it meanwhile,
+/// everything is checked again.
+async fn store(
+    call: &Call,
+    meta: Meta<ServiceInstance>,
+    input: ServiceInstanceInput,
+) -> Result<Object<ServiceInstance>, ApiError> {
+    let mut tries = 0;
+    loop {
+        let offering = offering(call, &input).await?;
+        let spec = spec(call, &meta.name, &offering, input.clone()).await?;
+        let instance = Object { meta: meta.clone(), spec, status: Status::default() };
+        let batch = call
+            .batch(Kind::ServiceInstance, meta.name.as_str(), meta.id.uuid())
+            .require(&offering.broker.meta)
+            .create(&instance, &[instance.spec.broker.uuid()], &[]);
+        tries += 1;
+        match call.platform.store.commit(batch).await {
+            Err(
+                CommitError::Stale { kind: Kind::ServiceBroker, .. }
+                | CommitError::Gone { kind: Kind::ServiceBroker, .. },
+            ) if tries < TRIES_MAX => {}
+            done => return done.map(|_| instance).map_err(Into::into),
+        }
+    }
 }
 
 async fn offering(call: &Call, input: &ServiceInstanceInput) -> Result<Offering, ApiError> {

@@ -56,7 +56,8 @@ async fn purge(call: &Call, name: &Name) -> Result<Answer, ApiError> {
         let batch = purge_into(platform, batch, stored.clone()).await?;
         tries += 1;
         match platform.store.commit(batch).await {
-            Err(CommitError::Stale { .. }) if tries < PURGE_TRIES_MAX => {}
+            Err(CommitError::Stale { .. } | CommitError::Referred { .. })
+                if tries < PURGE_TRIES_MAX => {}
             done => {
                 done?;
                 if let Stored::Readable(instance) = stored {
@@ -124,6 +125,8 @@ pub async fn purge_into(
     {
         batch = batch.unseal_delete(SealedKey { owner: id, version });
     }
+    // Not even what was made since we looked may stay behind.
+    batch = batch.require_unreferred::<ServiceBinding>(id).require_unreferred::<Orphan>(id);
     Ok(batch.delete_meta(stored.meta()))
 }
 

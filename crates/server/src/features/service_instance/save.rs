@@ -49,10 +49,9 @@ pub(super) async fn save(
         };
         let absorbed = absorb(&instance.status, flight, answer.clone(), at);
         match commit(platform, &instance, absorbed, flight).await {
-            // Also when somebody took the automatic binding's name meanwhile: it then gets another.
-            Err(Trouble::Commit(
-                CommitError::Stale { .. } | CommitError::Gone { .. } | CommitError::Exists { .. },
-            )) => {}
+            Err(trouble) if trouble.is_stale() => {}
+            // Somebody took the automatic binding's name meanwhile: it then gets another.
+            Err(Trouble::Commit(CommitError::Exists { .. })) => {}
             Err(trouble) => return Err(trouble),
             Ok(next) => return Ok(next),
         }
