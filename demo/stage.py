@@ -62,6 +62,8 @@ class Stage:
             "XDG_CACHE_HOME": str(self.home / ".cache"),
             "LANG": "C.UTF-8",
             "TMPDIR": str(self.directory),
+            # As root it stays root: the home is closed to every other user.
+            "DISPATCH_SERVER_USER": "",
         }
         # What pip was told on this machine holds for builds too; the server reads it at its start.
         kept = ("PIP_", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "no_proxy", "SSL_CERT")

@@ -65,6 +65,8 @@ impl Daemon {
             .env("XDG_DATA_HOME", home.join("data"))
             .env("XDG_CACHE_HOME", home.join("cache"))
             .env("LANG", "C.UTF-8")
+            // The directory is closed to every other user.
+            .env("DISPATCH_SERVER_USER", "")
             .current_dir(directory)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())

@@ -7,6 +7,7 @@ mod arguments;
 mod brokers;
 mod classes;
 mod contexts;
+mod daemon;
 mod documents;
 mod functions;
 mod images;

@@ -2,7 +2,10 @@
 
 use std::{
     collections::HashMap,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
     time::Duration,
 };
 
@@ -27,7 +30,7 @@ const CATALOGS_MAX: usize = 256;
 pub struct Brokers {
     connector: Arc<Connector>,
     /// For one request, from connecting to the last byte of the answer.
-    request_timeout: Duration,
+    request_timeout_ms: AtomicU64,
     clients: Mutex<HashMap<Id<ServiceBroker>, Made>>,
     catalogs: Mutex<HashMap<String, Arc<Catalog>>>,
 }
@@ -57,8 +60,21 @@ pub enum NoClient {
 }
 
 impl Brokers {
-    pub fn new(connector: Arc<Connector>, request_timeout: Duration) -> Self {
-        Self { connector, request_timeout, clients: Mutex::default(), catalogs: Mutex::default() }
+    pub fn new(connector: Arc<Connector>, request_timeout_ms: u64) -> Self {
+        let brokers = Self {
+            connector,
+            request_timeout_ms: AtomicU64::default(),
+            clients: Mutex::default(),
+            catalogs: Mutex::default(),
+        };
+        brokers.set_request_timeout_ms(request_timeout_ms);
+        brokers
+    }
+
+    /// Counts for requests from now on.
+    pub fn set_request_timeout_ms(&self, request_timeout_ms: u64) {
+        self.request_timeout_ms.store(request_timeout_ms, Ordering::Relaxed);
+        self.clients.lock().unwrap_or_else(PoisonError::into_inner).clear();
     }
 
     /// The client for a broker, with the login as it is now.
@@ -92,7 +108,8 @@ impl Brokers {
             }
         };
         let mut endpoint = endpoint(broker, &values)?;
-        endpoint.limits.request = self.request_timeout;
+        let request_timeout_ms = self.request_timeout_ms.load(Ordering::Relaxed);
+        endpoint.limits.request = Duration::from_millis(request_timeout_ms);
         let client = Client::new(endpoint, Arc::clone(&self.connector) as _)
             .map_err(|error| NoClient::Unusable { why: error.to_string() })?;
         let client = Arc::new(client);

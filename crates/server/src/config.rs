@@ -25,6 +25,10 @@ pub struct Settings {
     pub keys: PathBuf,
     /// Where the first start leaves the administrator's login for the command line; nowhere if empty.
     pub client_config: PathBuf,
+    /// Who a server that was started as root goes on as; empty: it stays root.
+    pub user: String,
+    /// What is logged: a level, or a list of `target=level`.
+    pub log: String,
     /// Everybody is the administrator. Only under a loopback name.
     pub skip_auth: bool,
     /// Allows addresses other than loopback without TLS.
@@ -37,6 +41,9 @@ pub struct Settings {
     pub build: pip::Build,
 }
 
+/// The user that a package makes. Where it is missing, a server that was started as root stays so, and warns.
+pub const USER: &str = "dispatch";
+
 impl Default for Settings {
     fn default() -> Self {
         let local = |port| SocketAddr::from((Ipv4Addr::LOCALHOST, port));
@@ -47,6 +54,8 @@ impl Default for Settings {
             data: PathBuf::from("/var/lib/dispatch"),
             keys: PathBuf::from("/etc/dispatch/keys"),
             client_config: PathBuf::new(),
+            user: USER.to_owned(),
+            log: "info".to_owned(),
             skip_auth: false,
             insecure_listen: false,
             allow_private_addresses: true,

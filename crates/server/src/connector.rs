@@ -6,6 +6,7 @@
 use std::{
     io,
     net::{IpAddr, SocketAddr},
+    sync::atomic::{AtomicBool, Ordering},
     time::Duration,
 };
 
@@ -22,12 +23,17 @@ const RESOLVE_TIMEOUT: Duration = Duration::from_secs(10);
 #[derive(Debug, Default)]
 pub struct Connector {
     own: ArcSwap<Vec<SocketAddr>>,
-    allow_private: bool,
+    allow_private: AtomicBool,
 }
 
 impl Connector {
     pub fn new(allow_private: bool) -> Self {
-        Self { own: ArcSwap::default(), allow_private }
+        Self { own: ArcSwap::default(), allow_private: AtomicBool::new(allow_private) }
+    }
+
+    /// Counts for connections from now on.
+    pub fn set_allow_private(&self, allow_private: bool) {
+        self.allow_private.store(allow_private, Ordering::Relaxed);
     }
 
     /// Where this server listens itself, once it does.
@@ -48,7 +54,7 @@ impl Connector {
         if is_link_local(ip) {
             return refused("link-local addresses");
         }
-        if !self.allow_private && is_private(ip) {
+        if !self.allow_private.load(Ordering::Relaxed) && is_private(ip) {
             return refused("private addresses");
         }
         if self.own.load().iter().any(|own| is_same(*own, ip, address.port())) {

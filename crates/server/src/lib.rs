@@ -18,6 +18,8 @@ mod http;
 pub mod pip;
 mod platform;
 mod proxy;
+mod reload;
+pub mod run_as;
 mod schema;
 pub mod server;
 mod time;

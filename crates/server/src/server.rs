@@ -16,12 +16,12 @@ use dispatch_engine::{Clock, Controller, Entropy, Options, Reconciler};
 use dispatch_gateway::{
     CallLimits, Gateway,
     listener::{self, Limits},
-    tls::TlsError,
+    tls::{ServerConfig, TlsError},
 };
 use dispatch_model::Kind;
 use dispatch_runtime::layer::LayerError;
 use dispatch_store::{Keyring, KeyringError, OpenError, ReadError, Store};
-use tokio::{net::TcpListener, task::JoinSet};
+use tokio::{net::TcpListener, task::JoinSet, time::Instant};
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt as _;
 
@@ -36,6 +36,7 @@ use crate::{
     http::{self, Authenticator},
     pip::Plan,
     platform::{Platform, Wakers},
+    run_as::{RunAs, RunAsError},
     upkeep,
     workers::{Machine, Workers},
 };
@@ -46,7 +47,11 @@ pub struct Running {
     pub addresses: Addresses,
     /// True if this start made the administrator's key.
     pub is_first: bool,
-    platform: Arc<Platform>,
+    pub(crate) settings: Settings,
+    pub(crate) platform: Arc<Platform>,
+    pub(crate) connector: Arc<Connector>,
+    /// The gateway's certificate.
+    pub(crate) tls: Arc<ArcSwap<ServerConfig>>,
     stop: CancellationToken,
     tasks: JoinSet<()>,
     _lock: File,
@@ -84,6 +89,8 @@ pub enum StartError {
     Read(#[from] ReadError),
     #[error("prepare the first start")]
     FirstStart(#[from] FirstStartError),
+    #[error("give up root's rights")]
+    RunAs(#[from] RunAsError),
 }
 
 /// What a server takes from its surroundings.
@@ -92,6 +99,8 @@ pub struct Parts {
     pub clock: Arc<dyn Clock>,
     pub entropy: Arc<dyn Entropy>,
     pub machine: Machine,
+    /// Who a server that was started as root goes on as.
+    pub run_as: Option<RunAs>,
     #[cfg(test)]
     pub faults: crate::faults::Faults,
 }
@@ -102,7 +111,7 @@ pub async fn start(settings: Settings, parts: Parts) -> Result<Running, StartErr
     let faults = parts.faults.clone();
     #[cfg(not(test))]
     let faults = crate::faults::Faults::default();
-    let Parts { clock, entropy, machine, .. } = parts;
+    let Parts { clock, entropy, machine, run_as, .. } = parts;
     let lock = lock(&settings)?;
     let keyring = Keyring::open(&settings.keys)?;
     let options = dispatch_store::Options::new(settings.data.join("dispatch.db"), keyring);
@@ -124,6 +133,10 @@ pub async fn start(settings: Settings, parts: Parts) -> Result<Running, StartErr
     if !settings.client_config.as_os_str().is_empty() {
         let key = found.new_key.as_deref();
         first_start::write_client_config(&settings.client_config, addresses, key)?;
+    }
+    // From here on foreign words are read: brokers', callers', functions'.
+    if let Some(user) = run_as {
+        user.take_over(&[&settings.data, &settings.keys])?;
     }
     let connector = Arc::new(Connector::new(settings.allow_private_addresses));
     connector.set_own(vec![addresses.control_plane, addresses.gateway, addresses.gateway_tls]);
@@ -163,7 +176,7 @@ pub async fn start(settings: Settings, parts: Parts) -> Result<Running, StartErr
             clock: Arc::clone(&clock),
             entropy: Arc::clone(&entropy),
             authenticator: Authenticator::new(found.administrators, settings.skip_auth),
-            brokers: Brokers::new(connector, Duration::from_millis(settings.broker_timeout_ms)),
+            brokers: Brokers::new(Arc::clone(&connector), settings.broker_timeout_ms),
             wakers: Wakers::new(wakers),
             consumers: Arc::new(FunctionWorkers::new(Arc::clone(&workers), bindings)),
             workers,
@@ -197,26 +210,37 @@ pub async fn start(settings: Settings, parts: Parts) -> Result<Running, StartErr
         serving.await;
     });
     let tls = Arc::new(ArcSwap::from(certificate.config));
-    for (listener, tls) in [(gateway, None), (gateway_tls, Some(tls))] {
+    for (listener, tls) in [(gateway, None), (gateway_tls, Some(Arc::clone(&tls)))] {
         let (service, stop) = (platform.gateway.clone(), stop.clone());
         tasks.spawn(async move {
             listener::serve(listener, tls, service, Limits::default(), stop).await;
         });
     }
     let is_first = found.new_key.is_some();
-    Ok(Running { addresses, is_first, platform, stop, tasks, _lock: lock })
+    Ok(Running {
+        addresses,
+        is_first,
+        settings,
+        platform,
+        connector,
+        tls,
+        stop,
+        tasks,
+        _lock: lock,
+    })
 }
 
 impl Running {
     /// Stops accepting, finishes calls, leaves what brokers work on recorded, and closes the store.
     pub async fn stop(mut self) {
+        let end = Instant::now() + DRAIN;
         self.stop.cancel();
         while self.tasks.join_next().await.is_some() {}
-        let _ = tokio::time::timeout(DRAIN, self.platform.gateway.calls_ended()).await;
+        let _ = tokio::time::timeout_at(end, self.platform.gateway.calls_ended()).await;
         // What has not ended by now ends with its worker, and says so at the next start.
         self.platform.runs.tasks.close();
-        let _ = tokio::time::timeout(DRAIN, self.platform.runs.tasks.wait()).await;
-        self.platform.workers.pools.close(DRAIN).await;
+        let _ = tokio::time::timeout_at(end, self.platform.runs.tasks.wait()).await;
+        self.platform.workers.pools.close(end.saturating_duration_since(Instant::now())).await;
         self.platform.store.clone().close().await;
     }
 
@@ -226,8 +250,8 @@ impl Running {
     }
 }
 
-/// How long runs and workers may take to end.
-const DRAIN: Duration = Duration::from_secs(5);
+/// How long calls may take to end, from the request to stop on (decision 19a).
+const DRAIN: Duration = Duration::from_secs(30);
 
 /// One server for one data directory (decision 17).
 fn lock(settings: &Settings) -> Result<File, StartError> {

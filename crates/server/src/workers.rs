@@ -71,12 +71,8 @@ impl Workers {
         let proxy = Proxy::new(pip.rules.clone(), Limits::default(), Arc::clone(&connector));
         let dial: Arc<dyn Dial> = Arc::new(Outbound(connector));
         let layers = Layers::open(layers)?;
-        let pools = Pools::new(
-            Arc::clone(&spawner),
-            Some(dial),
-            ambient,
-            pool::Settings::default(),
-        );
+        let pools =
+            Pools::new(Arc::clone(&spawner), Some(dial), ambient, pool::Settings::default());
         let builder = Builder::new(
             Arc::clone(&spawner),
             Some(Arc::new(proxy.clone())),
@@ -89,7 +85,8 @@ impl Workers {
             pools,
             builder,
             spawner,
-            ambient, confinement,
+            ambient,
+            confinement,
             pip,
             proxy,
             path,

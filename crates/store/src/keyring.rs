@@ -45,7 +45,13 @@ impl Keyring {
     /// is made when a new database is opened, and never for an existing one.
     pub fn open(directory: impl Into<PathBuf>) -> Result<Self, KeyringError> {
         let directory = directory.into();
-        let made = fs::DirBuilder::new().recursive(true).mode(0o700).create(&directory);
+        // Only the directory itself is closed: what is above it may hold what others read.
+        let made = match directory.parent() {
+            Some(above) => fs::create_dir_all(above),
+            None => Ok(()),
+        };
+        let made = made
+            .and_then(|()| fs::DirBuilder::new().recursive(true).mode(0o700).create(&directory));
         made.map_err(io_error("create", &directory))?;
         check_access(&directory, &fs::metadata(&directory), 0o700)?;
 

@@ -6,28 +6,44 @@ use std::{
 };
 
 use tokio::signal::unix::{SignalKind, signal};
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::{EnvFilter, Registry, fmt, layer::SubscriberExt as _, reload};
 
 use crate::error::CliError;
 
 /// Runs until the future ends, with all processors.
 pub fn run(serving: impl Future<Output = Result<(), CliError>>) -> Result<(), CliError> {
-    log_to_stderr();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     runtime.block_on(serving)
 }
 
-/// Text on a terminal, JSON elsewhere; what is logged is chosen by DISPATCH_LOG.
-pub fn log_to_stderr() {
-    let filter = EnvFilter::try_from_env("DISPATCH_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr);
-    let result = if io::stderr().is_terminal() {
-        builder.with_target(false).try_init()
-    } else {
-        builder.json().try_init()
-    };
+/// What is logged, and the way to change that.
+pub struct Log(reload::Handle<EnvFilter, Registry>);
+
+/// Logs to stderr: text on a terminal, JSON elsewhere. `wanted` is a level, or a list of `target=level`.
+pub fn log_to_stderr(wanted: &str) -> Result<Log, CliError> {
+    let (filter, handle) = reload::Layer::new(filter(wanted)?);
+    let lines = fmt::layer().with_writer(io::stderr);
+    let registry = tracing_subscriber::registry().with(filter);
     // A second subscriber is no reason not to start.
-    drop(result);
+    let _ = if io::stderr().is_terminal() {
+        tracing::subscriber::set_global_default(registry.with(lines.with_target(false)))
+    } else {
+        tracing::subscriber::set_global_default(registry.with(lines.json()))
+    };
+    Ok(Log(handle))
+}
+
+impl Log {
+    pub fn change(&self, wanted: EnvFilter) -> Result<(), CliError> {
+        self.0.reload(wanted).map_err(|error| failed(&error))
+    }
+}
+
+pub fn filter(wanted: &str) -> Result<EnvFilter, CliError> {
+    EnvFilter::try_new(wanted).map_err(|error| {
+        CliError::input(format!("log = {wanted:?} is not understood: {error}"))
+            .hint("error, warn, info, debug or trace; or target=level, separated by commas")
+    })
 }
 
 /// An error of a library with everything that led to it.
@@ -83,4 +99,9 @@ pub async fn asked_to_stop() {
         }
         std::process::exit(1);
     });
+}
+
+/// SIGHUP, each time that it comes. Must be called inside a tokio runtime; from then on the signal ends nothing.
+pub fn asked_to_reload() -> io::Result<tokio::signal::unix::Signal> {
+    signal(SignalKind::hangup())
 }

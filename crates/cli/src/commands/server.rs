@@ -5,10 +5,15 @@
 mod machine;
 mod settings;
 
-use std::{path::PathBuf, sync::Arc};
+use std::{path::PathBuf, pin::pin, sync::Arc};
 
 use dispatch_engine::{SystemClock, SystemEntropy};
-use dispatch_server::server::Parts;
+use dispatch_server::{
+    Running,
+    config::{self, Settings},
+    run_as::{RunAs, RunAsError},
+    server::Parts,
+};
 
 use crate::{commands::daemon, error::CliError};
 
@@ -51,14 +56,18 @@ pub fn run(args: &Args) -> Result<(), CliError> {
     let environment: Vec<(String, String)> = std::env::vars_os()
         .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
         .collect();
-    let mut settings = settings::resolve(args, &environment, rustix::process::geteuid().is_root())?;
+    let is_root = rustix::process::geteuid().is_root();
+    let mut settings = settings::resolve(args, &environment, is_root)?;
     let prepared = machine::prepare(&mut settings)?;
+    let log = daemon::log_to_stderr(&settings.log)?;
     daemon::run(async {
+        let mut reloads = daemon::asked_to_reload()?;
         let client_config = settings.client_config.clone();
         let parts = Parts {
             clock: Arc::new(SystemClock),
             entropy: Arc::new(SystemEntropy),
             machine: prepared.machine()?,
+            run_as: run_as(&settings.user, is_root)?,
         };
         let running = dispatch_server::start(settings, parts).await;
         let running = running.map_err(|error| daemon::failed(&error))?;
@@ -68,9 +77,51 @@ pub fn run(args: &Args) -> Result<(), CliError> {
             daemon::say(&format!("login for the command line: {}", client_config.display()));
         }
         daemon::tell_service_manager("READY=1");
-        daemon::asked_to_stop().await;
+        let mut asked_to_stop = pin!(daemon::asked_to_stop());
+        loop {
+            tokio::select! {
+                () = &mut asked_to_stop => break,
+                Some(()) = reloads.recv() => {
+                    daemon::tell_service_manager("RELOADING=1");
+                    let read = settings::resolve(args, &environment, is_root);
+                    reload(&running, &log, read);
+                    daemon::tell_service_manager("READY=1");
+                }
+            }
+        }
         daemon::tell_service_manager("STOPPING=1");
         running.stop().await;
         Ok(())
     })
+}
+
+/// What is wrong with new settings is logged, and the server goes on with the old ones.
+fn reload(running: &Running, log: &daemon::Log, settings: Result<Settings, CliError>) {
+    let taken_over = settings.and_then(|settings| {
+        let lines = daemon::filter(&settings.log)?;
+        let later = running.reload(&settings).map_err(|error| daemon::failed(&error))?;
+        log.change(lines).map(|()| later)
+    });
+    match taken_over {
+        Ok(later) if later.is_empty() => tracing::info!("reloaded the settings"),
+        Ok(later) => tracing::warn!(keys = later.join(", "), "reloaded; a restart is needed for"),
+        Err(error) => tracing::error!(error = error.text(), "the settings stay as they were"),
+    }
+}
+
+/// Who to go on as. The usual user may be missing, one that was named may not.
+fn run_as(name: &str, is_root: bool) -> Result<Option<RunAs>, CliError> {
+    if !is_root || name.is_empty() {
+        return Ok(None);
+    }
+    match RunAs::find(name).map_err(|error| daemon::failed(&error))? {
+        Some(user) => Ok(Some(user)),
+        None if name == config::USER => {
+            tracing::warn!(
+                "there is no user {name}: the server stays root (useradd --system {name} makes it)"
+            );
+            Ok(None)
+        }
+        None => Err(daemon::failed(&RunAsError::Unknown { name: name.to_owned() })),
+    }
 }

@@ -48,6 +48,11 @@ impl Case {
     pub fn real(name: &'static str) -> Self {
         let home = tempfile::tempdir().unwrap();
         let server = real::Server::start(home.path());
+        Self::on(name, home, server)
+    }
+
+    /// The same against a server that was started for it in that directory.
+    pub fn on(name: &'static str, home: tempfile::TempDir, server: real::Server) -> Self {
         let port = server.port;
         let mut case = Self::with(name, home, Server::Real(server), port);
         case.redactor.of_a_real_server();

@@ -44,40 +44,13 @@ async fn answer(State(edge): State<Edge>, request: Request<Body>) -> Response {
 }
 
 async fn handle(edge: &Edge, request: Request<Body>) -> Result<Response, ApiError> {
-    let (parts, body) = request.into_parts();
-    let (route, path) = edge.paths.find(parts.method.as_str(), parts.uri.path())?;
-    let query = query_pairs(parts.uri.query());
+    let (route, path) = edge.paths.find(request.method().as_str(), request.uri().path())?;
     if route.action == Action::Public {
         return Ok(handlers::public(&edge.platform, route.operation)?.into_response(route.success));
     }
-    let source = parts.extensions.get::<Peer>().map(|peer| peer.address.ip());
-    edge.platform.authenticator.check_host(&parts.headers)?;
-    let actor = edge.platform.authenticator.authenticate(&parts.headers)?;
-    let (scope, organization_name) = organization(edge, &parts.headers).await?;
-    let body = match route.method {
-        Method::Post | Method::Put => read_body(&parts.headers, body).await?,
-        Method::Get | Method::Delete => Bytes::new(),
-    };
-    let call = Call {
-        operation: route.operation,
-        organization: scope.organization(),
-        scope,
-        organization_name,
-        actor,
-        source,
-        request_id: edge.platform.entropy.uuid(),
-        now: edge.platform.clock.now(),
-        path,
-        query,
-        body,
-        platform: Arc::clone(&edge.platform),
-    };
-    let wait = wait::seconds(&call)?;
     // A task of its own: a caller that goes away stops nothing, and a panic is an error of this request alone.
-    let done = tokio::spawn(async move {
-        let answer = handlers::handle(&call).await?;
-        wait::settle(&call, answer, wait).await
-    });
+    // The body is read there as well: what the connection's task reads for itself wakes another thread each time.
+    let done = tokio::spawn(serve(Arc::clone(&edge.platform), route, path, request));
     let (answer, settled) = done.await.map_err(|_| {
         ApiError::new(ErrorCode::Internal, "the request failed; the server's log says why")
     })??;
@@ -89,9 +62,44 @@ async fn handle(edge: &Edge, request: Request<Body>) -> Result<Response, ApiErro
     Ok(response)
 }
 
+/// The answer, and whether what was waited for has settled.
+async fn serve(
+    platform: Arc<Platform>,
+    route: &'static Route,
+    path: Vec<String>,
+    request: Request<Body>,
+) -> Result<(Answer, bool), ApiError> {
+    let (parts, body) = request.into_parts();
+    let source = parts.extensions.get::<Peer>().map(|peer| peer.address.ip());
+    platform.authenticator.check_host(&parts.headers)?;
+    let actor = platform.authenticator.authenticate(&parts.headers)?;
+    let (scope, organization_name) = organization(&platform, &parts.headers).await?;
+    let body = match route.method {
+        Method::Post | Method::Put => read_body(&parts.headers, body).await?,
+        Method::Get | Method::Delete => Bytes::new(),
+    };
+    let call = Call {
+        operation: route.operation,
+        organization: scope.organization(),
+        scope,
+        organization_name,
+        actor,
+        source,
+        request_id: platform.entropy.uuid(),
+        now: platform.clock.now(),
+        path,
+        query: query_pairs(parts.uri.query()),
+        body,
+        platform,
+    };
+    let wait = wait::seconds(&call)?;
+    let answer = handlers::handle(&call).await?;
+    wait::settle(&call, answer, wait).await
+}
+
 /// The organization of the request (decision 19a: missing or empty 422/602, unknown 403).
 async fn organization(
-    edge: &Edge,
+    platform: &Platform,
     headers: &HeaderMap,
 ) -> Result<(dispatch_store::OrgScope, dispatch_model::Name), ApiError> {
     let text = headers.get(ORGANIZATION_HEADER).and_then(|value| value.to_str().ok());
@@ -105,7 +113,7 @@ async fn organization(
         )
     };
     let name = text.parse().map_err(|_| unknown())?;
-    let scope = edge.platform.organization(&name).await?.ok_or_else(unknown)?;
+    let scope = platform.organization(&name).await?.ok_or_else(unknown)?;
     Ok((scope, name))
 }
 

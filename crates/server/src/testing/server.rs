@@ -125,6 +125,7 @@ impl TestServer {
     /// In a world that a server before may have left.
     pub async fn start_in(world: World) -> Self {
         let parts = server::Parts {
+            run_as: None,
             clock: Arc::clone(&world.clock) as _,
             entropy: Arc::clone(&world.entropy) as _,
             machine: world.machine(),

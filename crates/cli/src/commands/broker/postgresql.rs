@@ -53,6 +53,8 @@ pub fn run(args: Args) -> Result<(), CliError> {
         .hint("put it behind something that speaks TLS, or add --insecure-listen"));
     }
     let options = options(&args)?;
+    let log = std::env::var("DISPATCH_LOG").unwrap_or_else(|_| "info".to_owned());
+    daemon::log_to_stderr(&log)?;
     daemon::run(async {
         let listener = TcpListener::bind(args.listen)
             .await

@@ -10,10 +10,10 @@ mod list;
 mod plan;
 mod settle;
 mod shape;
-mod update;
-mod words;
 #[cfg(test)]
 mod tests;
+mod update;
+mod words;
 
 pub use act::Controller;
 pub use create::create;

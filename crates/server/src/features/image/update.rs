@@ -80,7 +80,10 @@ mod tests {
         server.post("/v1/image?wait=60", &body).await;
         assert_eq!(server.put("/v1/image/i?wait=60", &body).await.body["tags"], tags);
         let without = server.put("/v1/image/i?wait=60", &image(&json!(null))).await;
-        assert_eq!((&without.body["tags"], &without.body["status"]), (&json!(null), &json!("READY")));
+        assert_eq!(
+            (&without.body["tags"], &without.body["status"]),
+            (&json!(null), &json!("READY"))
+        );
         let check = async |path: &str, body: Value, status: u16, message: &str| {
             let answer = server.put(path, &body).await;
             assert_eq!((answer.status, &answer.body["message"]), (status, &json!(message)));
