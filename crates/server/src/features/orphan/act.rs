@@ -178,7 +178,7 @@ async fn save(
 ) -> Result<Next, Trouble> {
     let at = circumstances(platform, &orphan);
     let verb = if orphan.spec.binding.is_some() { Verb::Unbind } else { Verb::Deprovision };
-    let before = &orphan.status;
+    let before = orphan.status.clone();
     let status = match removal {
         Removal::Gone => return forget(platform, &orphan).await,
         Removal::UnderWay { accepted, .. } => Status {
@@ -209,20 +209,28 @@ async fn save(
     let orphan = Object { status, ..orphan };
     let batch = Batch::system("orphan").update_status(&orphan);
     controller::commit(platform, "orphan/answer", batch).await?;
+    if orphan.status.retry.last_error != before.retry.last_error {
+        wake_waiting(platform, &orphan);
+    }
     Ok(Next::Again)
 }
 
-/// Nothing is left at the broker. Whoever waits for that is woken.
+/// Nothing is left at the broker.
 async fn forget(platform: &Platform, orphan: &Object<Orphan>) -> Result<Next, Trouble> {
     let batch = Batch::system("orphan removed").delete(orphan);
     match controller::commit(platform, "orphan/forget", batch).await {
         Ok(_) | Err(CommitError::Gone { .. }) => {}
         Err(error) => return Err(error.into()),
     }
+    wake_waiting(platform, orphan);
+    Ok(Next::Done)
+}
+
+/// Whoever waits for it to go, and says why it does not.
+fn wake_waiting(platform: &Platform, orphan: &Object<Orphan>) {
     platform.wakers.wake(Kind::ServiceBroker, orphan.spec.broker.uuid());
     for id in &orphan.spec.waiting {
         platform.wakers.wake(Kind::ServiceInstance, *id);
         platform.wakers.wake(Kind::ServiceBinding, *id);
     }
-    Ok(Next::Done)
 }

@@ -15,6 +15,8 @@ use dispatch_model::{
     organization::Organization,
     orphan::{Orphan, Spec, Status},
 };
+use dispatch_store::{ReadError, Stored};
+use uuid::Uuid;
 
 use crate::platform::Platform;
 
@@ -26,4 +28,19 @@ pub fn object(platform: &Platform, organization: Id<Organization>, spec: Spec) -
     let now = platform.clock.now();
     let meta = Meta::new(id, organization, name, now, Default::default());
     Object { meta, spec, status: Status::default() }
+}
+
+/// Why what refers to this object is still there: one fragment for each orphan that could not be removed yet.
+pub async fn last_errors(platform: &Platform, of: Uuid) -> Result<Vec<String>, ReadError> {
+    let orphans = platform.store.list_referring::<Orphan>(&platform.system, of).await?;
+    let words = orphans.iter().filter_map(|stored| {
+        let Stored::Readable(orphan) = stored else { return None };
+        let why = orphan.status.retry.last_error.as_ref()?;
+        let (what, id) = match orphan.spec.binding {
+            Some(binding) => ("binding", binding),
+            None => ("instance", orphan.spec.instance),
+        };
+        Some(format!("{what} {id}, which was given up, is still at the broker: {why}"))
+    });
+    Ok(words.collect())
 }

@@ -115,7 +115,9 @@ async fn commit(
     if let Some(orphan) = orphaned {
         platform.wakers.wake(Kind::Orphan, orphan);
     }
-    if after.status.failure.is_some() {
+    let in_the_way = after.meta.deleting.is_some()
+        && after.status.retry.last_error != before.status.retry.last_error;
+    if after.status.failure.is_some() || in_the_way {
         // An instance that waits for it to go must say that it does not.
         platform.wakers.wake(Kind::ServiceInstance, before.spec.instance.uuid());
     }

@@ -5,12 +5,12 @@ use std::sync::{Arc, Weak};
 use async_trait::async_trait;
 use dispatch_engine::{Key, Next, Reconciler};
 use dispatch_model::{
-    ErrorCode, Id, Kind, Object,
+    ErrorCode, Id, Kind, Object, Phase,
     orphan::Orphan,
     secret::{Owner, Secret},
     service_broker::{Authentication, ServiceBroker},
     service_class::ServiceClass,
-    service_instance::ServiceInstance,
+    service_instance::{ServiceInstance, phase},
 };
 use dispatch_osb::{
     catalog::validate,
@@ -63,7 +63,7 @@ async fn reconcile(platform: &Arc<Platform>, id: Id<ServiceBroker>) -> Result<Ne
     };
     let seen = look(platform, id).await?;
     match plan(&broker, seen, platform.clock.now()) {
-        Step::Rest => Ok(Next::Done),
+        Step::AwaitOthers => await_others(platform, broker).await,
         Step::WaitUntil(at) => Ok(Next::At(at)),
         Step::Fetch => fetch(platform, broker).await,
         Step::DeleteInstances => delete_instances(platform, id).await,
@@ -174,6 +174,30 @@ async fn delete_instances(
             crate::features::service_instance::mark_deleting(platform, instance).await?;
         }
     }
+    Ok(Next::Done)
+}
+
+/// Whoever is in the way wakes us when it has gone or has failed to. Its last error is the reason (decision 13).
+async fn await_others(
+    platform: &Platform,
+    mut broker: Object<ServiceBroker>,
+) -> Result<Next, Trouble> {
+    let (store, id) = (&platform.store, broker.meta.id.uuid());
+    let mut words = Vec::new();
+    for stored in store.list_referring::<ServiceInstance>(&platform.system, id).await? {
+        let Stored::Readable(instance) = stored else { continue };
+        if let (Phase::Error, Some(why)) = phase(&instance) {
+            words.push(format!("service instance {}: {why}", instance.meta.name));
+        }
+    }
+    words.extend(crate::features::orphan::last_errors(platform, id).await?);
+    let why = (!words.is_empty()).then(|| words.join("; "));
+    if broker.status.retry.last_error == why {
+        return Ok(Next::Done);
+    }
+    broker.status.retry.last_error = why;
+    let batch = Batch::system("something is in the way").update_status(&broker);
+    controller::commit(platform, "service_broker/await", batch).await?;
     Ok(Next::Done)
 }
 

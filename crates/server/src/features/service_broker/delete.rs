@@ -223,14 +223,34 @@ mod tests {
     async fn a_broker_waits_for_what_may_be_left_of_abandoned_attempts() {
         let platform = TestPlatform::start().await;
         platform.broker.fault(CallKind::Provision, Fault::After(RawAnswer::error(500, "", "oops")));
-        platform.broker.always(CallKind::Deprovision, Some(Fault::Instead(RawAnswer::empty(503))));
+        let closed = Fault::Instead(RawAnswer::error(503, "", "closed for lunch"));
+        platform.broker.always(CallKind::Deprovision, Some(closed));
         platform.ask("db").await;
         platform.until("/v1/orphan", |seen| (seen.body != json!([])).then_some(())).await;
         let asked = platform.delete("/v1/servicebroker/fake?cascade=true").await;
         assert_eq!(asked.body["status"], "DELETING");
         platform.quiet().await;
-        assert_eq!(platform.get(BROKER).await.status, 200);
+        let seen = platform.get(BROKER).await.body;
+        let reason = seen["reason"][0].as_str().unwrap_or_default();
+        assert_eq!(seen["status"], "DELETING");
+        assert!(reason.ends_with("is still at the broker: closed for lunch"), "{seen}");
         platform.broker.clear_faults();
+        platform.gone(BROKER).await;
+        platform.finish().await;
+    }
+
+    #[tokio::test]
+    async fn a_broker_that_waits_for_an_instance_says_why_that_does_not_go() {
+        let platform = TestPlatform::start().await;
+        platform.instance("db").await;
+        let no = Fault::Instead(RawAnswer::error(400, "", "not today"));
+        platform.broker.fault(CallKind::Deprovision, no);
+        platform.delete("/v1/servicebroker/fake?cascade=true").await;
+        platform.quiet().await;
+        let seen = platform.get(BROKER).await.body;
+        let why = json!(["service instance db: not today; delete again or purge"]);
+        assert_eq!((&seen["status"], &seen["reason"]), (&json!("DELETING"), &why));
+        platform.delete("/v1/servicebroker/fake?cascade=true").await;
         platform.gone(BROKER).await;
         platform.finish().await;
     }

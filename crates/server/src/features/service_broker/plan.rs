@@ -20,12 +20,12 @@ pub(super) enum Step {
     Fetch,
     /// Ask for all its instances to be deleted.
     DeleteInstances,
+    /// Say what it is that instances, and abandoned ones, are still there for.
+    AwaitOthers,
     /// Nothing is left anywhere: drop the object.
     Forget,
     /// Look again at this time.
     WaitUntil(Timestamp),
-    /// Somebody else wakes us.
-    Rest,
 }
 
 pub(super) fn plan(broker: &Object<ServiceBroker>, seen: Seen, now: Timestamp) -> Step {
@@ -33,7 +33,7 @@ pub(super) fn plan(broker: &Object<ServiceBroker>, seen: Seen, now: Timestamp) -
         return match seen {
             Seen { living: 1.., .. } if broker.spec.cascade => Step::DeleteInstances,
             Seen { living: 0, leaving: 0, orphans: 0 } => Step::Forget,
-            _ => Step::Rest,
+            _ => Step::AwaitOthers,
         };
     }
     let status = &broker.status;
@@ -124,8 +124,8 @@ mod tests {
         };
         check(false, 0, 0, 0, Step::Forget);
         check(true, 2, 1, 0, Step::DeleteInstances);
-        check(true, 0, 1, 0, Step::Rest);
-        check(false, 1, 0, 0, Step::Rest);
-        check(true, 0, 0, 1, Step::Rest);
+        check(true, 0, 1, 0, Step::AwaitOthers);
+        check(false, 1, 0, 0, Step::AwaitOthers);
+        check(true, 0, 0, 1, Step::AwaitOthers);
     }
 }

@@ -80,6 +80,7 @@ impl Controller {
             }
             (Step::RemoveBindings, _) => remove_bindings(platform, id).await,
             (Step::Blocked, _) => blocked(platform, instance).await,
+            (Step::AwaitOthers, _) => await_others(platform, instance).await,
             (Step::Forget, _) => {
                 forget(platform, &instance).await?;
                 Ok(Next::Done)
@@ -229,6 +230,29 @@ async fn remove_bindings(platform: &Platform, id: Id<ServiceInstance>) -> Result
             features::service_binding::mark_deleting(platform, binding).await?;
         }
     }
+    Ok(Next::Done)
+}
+
+/// Whoever is in the way wakes us when it has gone or has failed to. Its last error is the reason (decision 13).
+async fn await_others(
+    platform: &Platform,
+    mut instance: Object<ServiceInstance>,
+) -> Result<Next, Trouble> {
+    let (store, id) = (&platform.store, instance.meta.id.uuid());
+    let mut words = Vec::new();
+    for stored in store.list_referring::<ServiceBinding>(&platform.system, id).await? {
+        let Stored::Readable(binding) = stored else { continue };
+        let why = service_binding::phase(&binding).1;
+        words.extend(why.map(|why| format!("service binding {}: {why}", binding.meta.name)));
+    }
+    words.extend(features::orphan::last_errors(platform, id).await?);
+    let why = (!words.is_empty()).then(|| words.join("; "));
+    if instance.status.retry.last_error == why {
+        return Ok(Next::Done);
+    }
+    instance.status.retry.last_error = why;
+    let batch = Batch::system("something is in the way").update_status(&instance);
+    controller::commit(platform, "service_instance/await", batch).await?;
     Ok(Next::Done)
 }
 

@@ -304,4 +304,49 @@ mod tests {
             "one was purged"
         );
     }
+
+    /// Decision 13: DELETING has the last error, whoever met it.
+    #[tokio::test]
+    async fn an_instance_that_waits_for_its_bindings_says_why_they_do_not_go() {
+        let platform = TestPlatform::start().await;
+        let no = |words| Fault::Instead(RawAnswer::error(400, "", words));
+        // A binding that was made and given up; the broker refuses to take it back.
+        platform.broker.fault(CallKind::Bind, Fault::After(RawAnswer::error(500, "", "oops")));
+        platform.broker.fault(CallKind::Unbind, no("ask the vendor"));
+        let asked = platform.ask("db").await.body;
+        platform.quiet().await;
+        let orphan = platform.get("/v1/orphan").await.body[0]["bindingId"].clone();
+        let orphan = orphan.as_str().unwrap();
+        platform.delete(DB).await;
+        platform.quiet().await;
+        let seen = platform.get(DB).await.body;
+        let waits = |words| {
+            json!([format!(
+                "binding {orphan}, which was given up, is still at the broker: {words}"
+            )])
+        };
+        assert_eq!(seen["id"], asked["id"]);
+        assert_eq!(
+            (&seen["status"], &seen["reason"]),
+            (&json!("DELETING"), &waits("ask the vendor"))
+        );
+        // And once more, in other words.
+        platform.broker.fault(CallKind::Unbind, no("ask somebody else"));
+        platform.until("/v1/orphan", |seen| (seen.body[0]["tries"] == 2).then_some(())).await;
+        platform.quiet().await;
+        assert_eq!(platform.get(DB).await.body["reason"], waits("ask somebody else"));
+        platform.gone(DB).await;
+
+        // One that is being retried.
+        platform.instance("db").await;
+        let oops = Fault::Instead(RawAnswer::error(500, "", "disk on fire"));
+        platform.broker.fault(CallKind::Unbind, oops);
+        platform.delete(DB).await;
+        platform.quiet().await;
+        let seen = platform.get(DB).await.body;
+        let why = json!(["service binding db: disk on fire"]);
+        assert_eq!((&seen["status"], &seen["reason"]), (&json!("DELETING"), &why));
+        platform.gone(DB).await;
+        platform.finish().await;
+    }
 }

@@ -34,6 +34,8 @@ pub(super) enum Step {
     RemoveBindings,
     /// Say that its bindings are in the way.
     Blocked,
+    /// Say what it is that the bindings, and abandoned ones, are still there for.
+    AwaitOthers,
     /// Nothing is left anywhere: drop the object.
     Forget,
     WaitUntil(Timestamp),
@@ -93,7 +95,7 @@ fn leave(
         Some(flight) if flight.verb == Verb::Deprovision => go_on(instance, flight, now),
         _ if seen.bindings > 0 => Step::RemoveBindings,
         _ if seen.leaving > 0 && seen.leaving == seen.refused => Step::Blocked,
-        _ if seen.leaving > 0 => Step::Rest,
+        _ if seen.leaving > 0 => Step::AwaitOthers,
         Some(_) if seen.unsent && instance.status.presence == Presence::Absent => Step::Forget,
         // It may have been sent, whatever we know of it.
         Some(_) => Step::Begin(Verb::Deprovision),
@@ -211,7 +213,7 @@ mod tests {
         };
         check(|_| {}, (0, 0), Step::Forget);
         check(|i| i.status.presence = Presence::Present, (1, 1), Step::RemoveBindings);
-        check(|i| i.status.presence = Presence::Present, (0, 1), Step::Rest);
+        check(|i| i.status.presence = Presence::Present, (0, 1), Step::AwaitOthers);
         check(|i| i.status.presence = Presence::Present, (0, 0), Step::Begin(Verb::Deprovision));
         check(|i| i.status.presence = Presence::Unknown, (0, 0), Step::Begin(Verb::Deprovision));
         check(
@@ -251,7 +253,7 @@ mod tests {
         let blocked = Seen { leaving: 2, refused: 2, ..Seen::default() };
         let one_more_try = Seen { refused: 1, ..blocked };
         assert_eq!(plan(&instance, blocked, at(100)), Step::Blocked);
-        assert_eq!(plan(&instance, one_more_try, at(100)), Step::Rest);
+        assert_eq!(plan(&instance, one_more_try, at(100)), Step::AwaitOthers);
         instance.status.failure = Some(Failure { generation: 1, message: "no".to_owned() });
         assert_eq!(plan(&instance, blocked, at(100)), Step::Rest);
         assert_eq!(plan(&instance, Seen::default(), at(100)), Step::Begin(Verb::Deprovision));

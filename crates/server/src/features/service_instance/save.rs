@@ -92,6 +92,10 @@ async fn commit(
         batch = drop_body(batch, before);
     }
     let mut wake = Vec::new();
+    if after.meta.deleting.is_some() && after.status.failure.is_some() {
+        // A broker that waits for it to go must say that it does not.
+        wake.push((Kind::ServiceBroker, before.spec.broker.uuid()));
+    }
     if let Some(abandoned) = absorbed.orphan {
         let orphan = abandon(platform, before, flight, abandoned);
         batch = batch.create(&orphan, &[before.spec.broker.uuid()], &[]);
