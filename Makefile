@@ -29,4 +29,4 @@ lint: deps
 
 bench: build
 	$(CARGO) build --release --quiet -p dispatch-bench
-	$(TARGET)/release/dispatch-bench --dispatch $(TARGET)/release/dispatch --out $(TARGET)/bench/figures.json
+	$(TARGET)/release/dispatch-bench --dispatch $(TARGET)/release/dispatch --demo --out $(TARGET)/bench/figures.json
