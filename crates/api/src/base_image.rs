@@ -39,7 +39,7 @@ pub const ROUTES: &[Route] = &[
     Route::new(Operation::ListBaseImages, Method::Get, COLLECTION, "baseimage", 200)
         .bodies("", "BaseImage[]"),
     Route::new(Operation::GetBaseImage, Method::Get, ONE, "baseimage", 200)
-        .query(&["wait"])
+        .query(&["wait", "seen"])
         .bodies("", "BaseImage"),
     Route::new(Operation::UpdateBaseImage, Method::Put, ONE, "baseimage", 200)
         .bodies("BaseImageInput", "BaseImage"),

@@ -79,7 +79,7 @@ pub const ROUTES: &[Route] = &[
     Route::new(Operation::ListFunctions, Method::Get, COLLECTION, "function", 200)
         .bodies("", "Function[]"),
     Route::new(Operation::GetFunction, Method::Get, ONE, "function", 200)
-        .query(&["wait", "tags"])
+        .query(&["wait", "seen", "tags"])
         .bodies("", "Function"),
     Route::new(Operation::UpdateFunction, Method::Put, ONE, "function", 200)
         .query(&["wait", "tags"])

@@ -73,7 +73,7 @@ pub const ROUTES: &[Route] = &[
         .bodies("ImageInput", "Image"),
     Route::new(Operation::ListImages, Method::Get, COLLECTION, "image", 200).bodies("", "Image[]"),
     Route::new(Operation::GetImage, Method::Get, ONE, "image", 200)
-        .query(&["wait", "tags"])
+        .query(&["wait", "seen", "tags"])
         .bodies("", "Image"),
     Route::new(Operation::UpdateImage, Method::Put, ONE, "image", 200)
         .bodies("ImageInput", "Image"),

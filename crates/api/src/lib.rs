@@ -31,3 +31,6 @@ pub use tag::Tag;
 pub const ORGANIZATION_HEADER: &str = "X-Dispatch-Org";
 /// `false` on an answer that was asked to wait and did not settle in time (decision 9).
 pub const SETTLED_HEADER: &str = "Dispatch-Settled";
+
+/// On an answer to a GET with `?wait` and `&seen`: what to send as `seen` to be answered at the next change.
+pub const SEEN_HEADER: &str = "Dispatch-Seen";

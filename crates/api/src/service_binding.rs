@@ -63,7 +63,7 @@ pub const ROUTES: &[Route] = &[
     Route::new(Operation::ListServiceBindings, Method::Get, COLLECTION, "servicebinding", 200)
         .bodies("", "ServiceBinding[]"),
     Route::new(Operation::GetServiceBinding, Method::Get, ONE, "servicebinding", 200)
-        .query(&["wait"])
+        .query(&["wait", "seen"])
         .bodies("", "ServiceBinding"),
     Route::new(Operation::DeleteServiceBinding, Method::Delete, ONE, "servicebinding", 200)
         .query(&["wait", "purge"])

@@ -129,6 +129,7 @@ pub const ROUTES: &[Route] = &[
     Route::new(Operation::ListServiceBrokers, Method::Get, COLLECTION, "servicebroker", 200)
         .bodies("", "ServiceBroker[]"),
     Route::new(Operation::GetServiceBroker, Method::Get, ONE, "servicebroker", 200)
+        .query(&["wait", "seen"])
         .bodies("", "ServiceBroker"),
     Route::new(Operation::UpdateServiceBroker, Method::Put, ONE, "servicebroker", 200)
         .bodies("ServiceBrokerInput", "ServiceBroker"),

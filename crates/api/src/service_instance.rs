@@ -121,7 +121,7 @@ pub const ROUTES: &[Route] = &[
     Route::new(Operation::ListServiceInstances, Method::Get, COLLECTION, "serviceinstance", 200)
         .bodies("", "ServiceInstance[]"),
     Route::new(Operation::GetServiceInstance, Method::Get, ONE, "serviceinstance", 200)
-        .query(&["wait"])
+        .query(&["wait", "seen"])
         .bodies("", "ServiceInstance"),
     Route::new(Operation::DeleteServiceInstance, Method::Delete, ONE, "serviceinstance", 200)
         .query(&["wait", "purge", "ifUnused"])

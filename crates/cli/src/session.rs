@@ -29,6 +29,8 @@ pub struct Received<T> {
     pub raw: Box<RawValue>,
     /// False when the server was asked to wait and the object had not settled in time.
     pub settled: bool,
+    /// What to send as `seen` to be answered at the next change.
+    pub seen: Option<String>,
 }
 
 impl Session {
@@ -57,7 +59,7 @@ impl Session {
             let why = e.to_string();
             CliError::from(Kind::Client(dispatch_api::ClientError::Unreadable { why }))
         })?;
-        Ok(Received { body, raw, settled: answer.settled })
+        Ok(Received { body, raw, settled: answer.settled, seen: answer.seen })
     }
 
     /// Calls an operation whose answer does not matter beyond that it succeeded.

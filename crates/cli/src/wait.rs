@@ -1,5 +1,5 @@
-//! `--wait`: answers that the server holds until the object has settled (decision 9). Each held answer is a slice, so
-//! that what the broker says in between is seen; there is no sleeping and no polling here.
+//! `--wait`: answers that the server holds until the object has settled, or until there is something to show that has
+//! not been shown (decision 9). There is no sleeping and no polling here.
 
 use crate::{
     error::CliError,
@@ -8,9 +8,7 @@ use crate::{
     session::{NO_BODY, Received, Session},
 };
 
-/// Seconds for which one answer is held.
-const SLICE: &str = "2";
-/// The longest that a server holds an answer.
+/// The longest that a server holds an answer, in seconds.
 pub const LONGEST: &str = "300";
 
 /// Waits until the object can be used; an error is said on the progress line.
@@ -24,11 +22,10 @@ pub async fn until_at_rest<N: Noun>(
     name: &str,
     outcome: &str,
 ) -> Result<Received<N>, CliError> {
-    let get = N::OPERATIONS.get.expect("only kinds that can be looked at are waited for");
     let mut progress = Progress::new(name);
+    let mut seen = String::new();
     loop {
-        let answer: Received<N> =
-            progress.during(session.call(get, &[name], &[("wait", SLICE)], NO_BODY)).await?;
+        let answer = next::<N>(session, &progress, name, &seen).await?;
         let state = answer.body.state();
         if answer.settled && state.at_rest {
             if !state.good {
@@ -43,19 +40,33 @@ pub async fn until_at_rest<N: Noun>(
             return Err(cannot_hold::<N>());
         }
         progress.show(&state);
+        seen = answer.seen.unwrap_or_default();
     }
+}
+
+/// The next answer that is worth a look. The first one, when nothing has been seen yet, is given at once.
+async fn next<N: Noun>(
+    session: &Session,
+    progress: &Progress,
+    name: &str,
+    seen: &str,
+) -> Result<Received<N>, CliError> {
+    let get = N::OPERATIONS.get.expect("only kinds that can be looked at are waited for");
+    let query = [("wait", LONGEST), ("seen", seen)];
+    let answer = progress.during(session.call(get, &[name], &query, NO_BODY)).await;
+    // Nobody answered: the server is away, or a person has seen enough.
+    answer.map_err(|error| match error.status() {
+        Some(_) => error,
+        None => error.hint(format!("look again: dispatch get {} {name}", N::WORDS.command)),
+    })
 }
 
 /// Waits until GET answers 404, or until the object has come to rest because it could not be removed.
 pub async fn until_gone<N: Noun>(session: &Session, name: &str) -> Result<(), CliError> {
-    let get = N::OPERATIONS.get.expect("only kinds that can be looked at are waited for");
     let mut progress = Progress::new(name);
-    // An answer that was held until the object was gone still shows it as it was: one more look tells.
-    let mut confirming = false;
+    let mut seen = String::new();
     loop {
-        let query: &[(&str, &str)] = if confirming { &[] } else { &[("wait", SLICE)] };
-        let answer = progress.during(session.call::<N>(get, &[name], query, NO_BODY)).await;
-        let answer = match answer {
+        let answer = match next::<N>(session, &progress, name, &seen).await {
             Err(error) if error.status() == Some(404) => {
                 progress.succeed("gone", "");
                 return Ok(());
@@ -67,11 +78,11 @@ pub async fn until_gone<N: Noun>(session: &Session, name: &str) -> Result<(), Cl
             state.advice = None;
             return Err(progress.fail(&state));
         }
-        if confirming {
+        if answer.settled {
             return Err(cannot_hold::<N>());
         }
-        confirming = answer.settled;
         progress.show(&state);
+        seen = answer.seen.unwrap_or_default();
     }
 }
 

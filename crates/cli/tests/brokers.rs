@@ -90,6 +90,8 @@ fn brokers_are_listed_refreshed_and_deleted() {
         )
         .run("delete broker pg")
         .answer(200, PG)
+        .unsettled(200, &PG.replace("READY", "DELETING"))
+        .answer(404, r#"{"code":404,"message":"service broker pg not found"}"#)
         .run("delete servicebroker pg --cascade --wait")
         .run("delete broker pg --cascade --purge")
         .check();

@@ -81,7 +81,9 @@ impl Case {
 
     /// The next answer, which says that the object has not settled yet.
     pub fn unsettled(mut self, status: u16, body: &str) -> Self {
-        self.scripted().answer(status, &[("Dispatch-Settled", "false")], body);
+        let seen = format!("seen-{}", self.scripted().left());
+        let headers = [("Dispatch-Settled", "false"), ("Dispatch-Seen", seen.as_str())];
+        self.scripted().answer(status, &headers, body);
         self
     }
 

@@ -9,7 +9,9 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use bytes::Bytes;
-use dispatch_api::{Action, Method, ORGANIZATION_HEADER, Route, SETTLED_HEADER, routes};
+use dispatch_api::{
+    Action, Method, ORGANIZATION_HEADER, Route, SEEN_HEADER, SETTLED_HEADER, routes,
+};
 use dispatch_gateway::listener::Peer;
 use dispatch_model::ErrorCode;
 use http::{HeaderMap, Request};
@@ -17,7 +19,10 @@ use http_body_util::{BodyExt, LengthLimitError, Limited};
 use percent_encoding::percent_decode_str;
 
 use crate::{
-    http::{Answer, ApiError, Call, handlers, wait},
+    http::{
+        Answer, ApiError, Call, handlers,
+        wait::{self, Held},
+    },
     platform::Platform,
 };
 
@@ -51,13 +56,16 @@ async fn handle(edge: &Edge, request: Request<Body>) -> Result<Response, ApiErro
     // A task of its own: a caller that goes away stops nothing, and a panic is an error of this request alone.
     // The body is read there as well: what the connection's task reads for itself wakes another thread each time.
     let done = tokio::spawn(serve(Arc::clone(&edge.platform), route, path, request));
-    let (answer, settled) = done.await.map_err(|_| {
+    let held = done.await.map_err(|_| {
         ApiError::new(ErrorCode::Internal, "the request failed; the server's log says why")
     })??;
-    let mut response = Answer::into_response(answer, route.success);
-    if !settled {
+    let mut response = Answer::into_response(held.answer, route.success);
+    if !held.settled {
         let no = http::HeaderValue::from_static("false");
         response.headers_mut().insert(SETTLED_HEADER, no);
+    }
+    if let Some(seen) = held.seen.and_then(|seen| http::HeaderValue::from_str(&seen).ok()) {
+        response.headers_mut().insert(SEEN_HEADER, seen);
     }
     Ok(response)
 }
@@ -68,7 +76,7 @@ async fn serve(
     route: &'static Route,
     path: Vec<String>,
     request: Request<Body>,
-) -> Result<(Answer, bool), ApiError> {
+) -> Result<Held, ApiError> {
     let (parts, body) = request.into_parts();
     let source = parts.extensions.get::<Peer>().map(|peer| peer.address.ip());
     platform.authenticator.check_host(&parts.headers)?;

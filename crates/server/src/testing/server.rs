@@ -112,6 +112,8 @@ pub struct TestServer {
 pub struct Answer {
     pub status: u16,
     pub settled: bool,
+    /// What to send as `seen`.
+    pub seen: Option<String>,
     pub text: String,
     /// `null` if it is not JSON.
     pub body: Value,
@@ -170,9 +172,10 @@ impl TestServer {
             self.changes.fetch_add(1, Ordering::Relaxed);
         }
         let settled = answer.headers().get("Dispatch-Settled").is_none();
+        let seen = answer.headers().get("Dispatch-Seen").map(|seen| seen.to_str().unwrap().into());
         let text = answer.text().await.unwrap();
         let body = serde_json::from_str(&text).unwrap_or(Value::Null);
-        Answer { status, settled, text, body }
+        Answer { status, settled, seen, text, body }
     }
 
     /// When a controller has something to do next: `None` if only a wake-up can bring something.
