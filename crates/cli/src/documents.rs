@@ -13,8 +13,9 @@ use dispatch_api::{Operation, Tag};
 use serde_json::{Value, value::RawValue};
 
 use crate::{
-    commands::{delete::Removal, files},
-    error::CliError,
+    commands::{Outcome, delete::Removal, files, unknown},
+    error::{CliError, Kind as ErrorKind},
+    output::json,
     session::{NO_BODY, Received, Session},
 };
 pub use kind::Kind;
@@ -42,6 +43,14 @@ impl FileArgs {
         self.file.is_some()
     }
 
+    /// Words that name no resource. With a file they may be meant as something, so that nothing is done.
+    pub fn or_unknown(&self, words: &[String]) -> Result<Outcome, CliError> {
+        match words.first().filter(|_| self.is_given()) {
+            Some(word) => Err(CliError::arguments(format!("unknown resource type \"{word}\""))),
+            None => Ok(unknown(words)),
+        }
+    }
+
     fn work_dir(&self) -> &Path {
         self.work_dir.as_deref().unwrap_or(Path::new(""))
     }
@@ -56,6 +65,9 @@ impl FileArgs {
         let parsed = yaml::documents(&text).map_err(cannot)?;
         for skipped in &parsed.skipped {
             session.console.note(&format!("skipped: {skipped}"));
+        }
+        if parsed.documents.is_empty() && parsed.skipped.is_empty() {
+            session.console.note(&format!("{} holds no documents", file.display()));
         }
         Ok(parsed.documents)
     }
@@ -92,11 +104,12 @@ pub async fn update(session: &Session, file: &FileArgs, wait: bool) -> Result<()
 
 pub async fn delete(session: &Session, file: &FileArgs, how: &Removal) -> Result<(), CliError> {
     let mut answers = Answers::default();
-    for document in file.read(session)? {
-        let Document { kind, name, .. } = &document;
+    let documents = file.read(session)?;
+    for (index, document) in documents.iter().enumerate() {
+        let Document { kind, name, .. } = document;
         let accepted = || session.console.line(&format!("Deleted {}: {name}", kind.spec().kind));
-        let raw = kind.remove(session, name, how, &accepted).await?;
-        answers.add(*kind, raw);
+        let raw = kind.remove(session, name, how, &accepted).await;
+        answers.add(*kind, raw.map_err(|error| stopped(error, &documents, index))?);
     }
     answers.print(session)
 }
@@ -114,7 +127,9 @@ pub async fn seed(session: &Session, text: &str, wait: bool) -> Result<(), CliEr
                 let found: Received<Value> =
                     session.call(spec.get, &[name.as_str()], &[], NO_BODY).await?;
                 if !contains(&found.body, &body) {
-                    return Err(error);
+                    return Err(error
+                        .hint("it is not the seed's, and stays as it is; what follows was not looked at")
+                        .hint("to choose among the seeds: dispatch create seed-images -O seed.yaml"));
                 }
                 ("Unchanged", found.raw)
             }
@@ -144,31 +159,47 @@ fn contains(object: &Value, wish: &Value) -> bool {
 async fn each(
     session: &Session,
     file: &FileArgs,
-    documents: Vec<Document>,
+    mut documents: Vec<Document>,
     done: &str,
     wait: bool,
     choose: impl Fn(&Document) -> Result<(Operation, bool), CliError>,
 ) -> Result<(), CliError> {
     let mut answers = Answers::default();
-    for mut document in documents {
-        let (operation, named) = choose(&document)?;
-        document.kind.fill(&mut document, file.work_dir())?;
-        let path: &[&str] = if named { &[document.name.as_str()] } else { &[] };
-        let received: Received<Value> =
-            session.call(operation, path, &[], Some(&document.body)).await?;
-        // With --json as well: scripts of v0.1.22 expect these lines before the object.
-        session.console.line(&format!(
-            "{done} {}: {}",
-            document.kind.spec().kind,
-            document.name
-        ))?;
-        let mut raw = received.raw;
-        if wait && let Some(waited) = document.kind.wait(session, &document.name).await? {
-            raw = waited;
+    for index in 0..documents.len() {
+        let Some(document) = documents.get_mut(index) else { break };
+        let send = async {
+            let (operation, named) = choose(document)?;
+            document.kind.fill(document, file.work_dir())?;
+            let path: &[&str] = if named { &[document.name.as_str()] } else { &[] };
+            let received: Received<Value> =
+                session.call(operation, path, &[], Some(&document.body)).await?;
+            // With --json as well: scripts of v0.1.22 expect these lines before the object.
+            let (kind, name) = (document.kind.spec().kind, &document.name);
+            session.console.line(&format!("{done} {kind}: {name}"))?;
+            let waited = if wait { document.kind.wait(session, name).await? } else { None };
+            Ok((document.kind, waited.unwrap_or(received.raw)))
+        };
+        match send.await {
+            Ok((kind, raw)) => answers.add(kind, raw),
+            Err(error) => return Err(stopped(error, &documents, index)),
         }
-        answers.add(document.kind, raw);
     }
     answers.print(session)
+}
+
+/// An error ends a file. Which document it was, and that there are others, is not in the error.
+fn stopped(error: CliError, documents: &[Document], index: usize) -> CliError {
+    let Some(Document { kind, name, .. }) = documents.get(index) else { return error };
+    if documents.len() == 1 || matches!(error.kind, ErrorKind::Output(_)) {
+        return error;
+    }
+    let after = match documents.len() - index - 1 {
+        0 => String::new(),
+        1 => "; the one after it was not looked at".to_owned(),
+        rest => format!("; the {rest} after it were not looked at"),
+    };
+    let place = format!("document {} of {}", index + 1, documents.len());
+    error.hint(format!("stopped at {} {name}, {place}{after}", kind.spec().kind))
 }
 
 fn add_tags(body: &mut Value, tags: Option<&Value>) {
@@ -213,13 +244,12 @@ impl Answers {
         let later = self.0.keys().filter(|group| !GROUPS.contains(group));
         let members = GROUPS.iter().chain(later).map(|group| {
             let list = self.0.get(group).map(|list| {
-                let list: Vec<&str> = list.iter().map(|raw| raw.get()).collect();
+                let list: Vec<String> = list.iter().map(|raw| json::sorted_inside(raw)).collect();
                 format!("[{}]", list.join(","))
             });
             format!("{}:{}", Value::from(*group), list.unwrap_or_else(|| "null".to_owned()))
         });
         let object = format!("{{{}}}", members.collect::<Vec<_>>().join(","));
-        let raw = RawValue::from_string(object).expect("JSON joined to a JSON object");
-        session.console.document(&raw)
+        session.console.json(&object)
     }
 }

@@ -97,16 +97,36 @@ impl From<io::Error> for CliError {
 impl From<ClientError> for CliError {
     fn from(error: ClientError) -> Self {
         let hints = match &error {
+            ClientError::Unreachable { source, .. } if is_about_certificates(source) => {
+                Some("to do without that check: --insecure")
+            }
             ClientError::Unreachable { base, .. } if is_loopback(base) => {
-                vec!["start one with: dispatch server".to_owned()]
+                Some("start one with: dispatch server")
+            }
+            ClientError::Unreachable { .. } | ClientError::Unexpected { .. } => {
+                Some("which server is meant: dispatch manage context")
             }
             ClientError::Refused { status: 401, .. } => {
-                vec!["log in with: dispatch login --token TOKEN".to_owned()]
+                Some("log in with: dispatch login --token TOKEN")
             }
-            _ => Vec::new(),
+            ClientError::Refused { body, .. } if is_about_organization(body) => {
+                Some("choose one with --organization NAME; which is meant: dispatch manage context")
+            }
+            _ => None,
         };
-        Self { kind: Kind::Client(error), hints }
+        Self { kind: Kind::Client(error), hints: hints.map(str::to_owned).into_iter().collect() }
     }
+}
+
+fn is_about_organization(refusal: &ErrorBody) -> bool {
+    let words = &refusal.message;
+    words.starts_with(dispatch_api::ORGANIZATION_HEADER) || words.starts_with("organization ")
+}
+
+/// Neither library has a type for it that can be asked here.
+fn is_about_certificates(error: &dyn Error) -> bool {
+    let cause = root_cause(error);
+    cause.contains("certificate") && cause.contains("invalid") || cause.contains("CA certificates")
 }
 
 fn is_loopback(base: &url::Url) -> bool {

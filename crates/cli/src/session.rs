@@ -53,6 +53,7 @@ impl Session {
         query: &[(&str, &str)],
         body: Option<&(impl Serialize + Sync)>,
     ) -> Result<Received<T>, CliError> {
+        names(path)?;
         let answer = self.client.call::<Box<RawValue>>(operation, path, query, body).await?;
         let raw = answer.body;
         let body = serde_json::from_str(raw.get()).map_err(|e| {
@@ -69,8 +70,17 @@ impl Session {
         path: &[&str],
         query: &[(&str, &str)],
     ) -> Result<Box<RawValue>, CliError> {
+        names(path)?;
         let answer = self.client.call::<Box<RawValue>>(operation, path, query, NO_BODY).await?;
         Ok(answer.body)
+    }
+}
+
+/// What a path cannot hold, because it would mean another one.
+fn names(path: &[&str]) -> Result<(), CliError> {
+    match path.iter().find(|name| matches!(**name, "" | "." | "..")) {
+        Some(name) => Err(CliError::input(format!("{name:?} is not a name"))),
+        None => Ok(()),
     }
 }
 

@@ -6,7 +6,8 @@ use crate::{
     session::{NO_BODY, Received, Session},
 };
 
-/// Adds `did you mean azure-pg?` to a 404, if a list shows a name that is close. A list that fails is no second error.
+/// Adds `did you mean azure-pg?` to a 404, if a list shows a name that is close, or else how to see the list. A list
+/// that fails is no second error.
 pub async fn similar<N: Noun>(session: &Session, name: &str, error: CliError) -> CliError {
     if error.status() != Some(404) {
         return error;
@@ -21,7 +22,7 @@ pub async fn similar<N: Noun>(session: &Session, name: &str, error: CliError) ->
     }
     match closest(name, names.iter().map(AsRef::as_ref)) {
         Some(close) => error.hint(format!("did you mean {close}?")),
-        None => error,
+        None => error.hint(format!("see which there are: dispatch get {}", N::WORDS.command)),
     }
 }
 

@@ -225,6 +225,9 @@ fn wording(error: &clap::Error) -> String {
     match error.kind() {
         ErrorKind::UnknownArgument => match argument.strip_prefix("--") {
             Some(_) => format!("unknown flag: {}", flag.split('=').next().unwrap_or_default()),
+            None if !argument.starts_with('-') => {
+                format!("unknown command \"{argument}\"")
+            }
             None => {
                 let letter = argument.trim_start_matches('-');
                 format!("unknown shorthand flag: '{letter}' in -{letter}")

@@ -20,6 +20,11 @@ fn wrong_arguments_are_told_in_the_words_that_scripts_know() {
         .run("get secret --host")
         .run("get secret --json -o yaml")
         .run("create servicebroker b http://x --username u")
+        .run("version extra")
+        .run("create function python3 f f.py --timeout -1")
+        .run("create -f res.yaml extra")
+        .run("get secret ''")
+        .run("delete function ..")
         .check();
 }
 
@@ -51,6 +56,25 @@ fn a_server_that_cannot_be_asked_is_named() {
         .run("get secret")
         .answer(422, r#"{"code":602,"message":"X-Dispatch-Org in header is required"}"#)
         .run("get secret --organization ''")
+        .answer(
+            403,
+            r#"{"code":403,"message":"organization x does not exist, or you may not use it"}"#,
+        )
+        .run("get secret --organization x")
+        .file("list.json", "[]")
+        .run("get secret --config list.json")
+        .run("get secret --config .")
+        .check();
+}
+
+/// Whoever talks to loopback needs none of the machine's authorities, which take long to read.
+#[test]
+fn certificates_are_read_only_where_one_is_shown() {
+    let nowhere = [("SSL_CERT_FILE", "/nowhere"), ("SSL_CERT_DIR", "/nowhere")];
+    Case::new("arguments/authorities")
+        .answer(200, "[]")
+        .run_with("get secret -o name", &nowhere)
+        .run_with("get secret --scheme https", &nowhere)
         .check();
 }
 

@@ -89,7 +89,7 @@ pub fn run(app: &App, args: Args) -> Result<Outcome, CliError> {
     }
 }
 
-/// Most nouns: every column that there is, one below the other.
+/// Most nouns: every column that there is, one below the other, and what has no column.
 fn columns<N: Noun>(app: &App, args: &NameArgs) -> Result<Outcome, CliError> {
     let [name] = arity::exactly::<1>(&args.names)?;
     app.connected(async |session: Session| {
@@ -99,8 +99,10 @@ fn columns<N: Noun>(app: &App, args: &NameArgs) -> Result<Outcome, CliError> {
         }
         let titles = [N::HEADER, N::WIDE].concat();
         let cells = [found.body.cells(), found.body.wide()].concat();
-        let width = titles.iter().map(|title| title.len()).max().unwrap_or(0);
-        for (title, cell) in titles.iter().zip(cells).filter(|(_, cell)| !cell.is_empty()) {
+        let mut rows: Vec<_> = titles.into_iter().zip(cells).chain(found.body.more()).collect();
+        rows.retain(|(_, cell)| !cell.is_empty());
+        let width = rows.iter().map(|(title, _)| title.len()).max().unwrap_or(0);
+        for (title, cell) in rows {
             let lines: Vec<String> = cell.split('\n').map(clean::line).collect();
             let text = lines.join(&format!("\n{}", " ".repeat(width + 2)));
             session.console.line(&format!("{title:<width$}  {text}"))?;

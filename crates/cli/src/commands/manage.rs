@@ -44,7 +44,8 @@ fn context(app: &App, args: ContextArgs) -> Result<(), CliError> {
     let mut file = ConfigFile::read(&path, named)?;
     let Some(name) = args.set else { return show(app, &file) };
     if !file.contexts.contains_key(&name) {
-        return Err(CliError::input(format!("No such context {name}")));
+        return Err(CliError::input(format!("No such context {name}"))
+            .hint("see which there are: dispatch manage context"));
     }
     file.current.clone_from(&name);
     file.write(&path)?;

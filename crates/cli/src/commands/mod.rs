@@ -109,7 +109,7 @@ fn done(result: Result<(), CliError>) -> Result<Outcome, CliError> {
 }
 
 /// A resource type that does not exist prints the help and ends well, as it always did; now it also says so.
-fn unknown(words: &[String]) -> Outcome {
+pub fn unknown(words: &[String]) -> Outcome {
     let note = words.first().map(|word| format!("unknown resource type \"{word}\""));
     Outcome::Help { note }
 }

@@ -8,7 +8,7 @@ use std::{
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::error::CliError;
+use crate::{commands::files, error::CliError};
 
 /// All contexts. Empty when there is no file.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -81,11 +81,15 @@ impl ConfigFile {
         };
         Self::parse(&text).map_err(|e| {
             CliError::input(format!("configuration {} cannot be understood: {e}", path.display()))
+                .hint("mend it, or use another one: --config FILE")
         })
     }
 
     pub fn parse(text: &str) -> Result<Self, serde_json::Error> {
         let tree: Value = serde_json::from_str(text)?;
+        if !tree.is_object() {
+            return Err(serde::de::Error::custom("it is no JSON object"));
+        }
         if tree.get("contexts").is_some() || tree.get("host").is_none() {
             return serde_json::from_value(tree);
         }
@@ -131,5 +135,7 @@ pub fn name_for(host: &str) -> String {
 }
 
 fn cannot(verb: &str, path: &Path, error: &io::Error) -> CliError {
-    CliError::input(format!("cannot {verb} configuration {}: {error}", path.display()))
+    let why = files::why(error);
+    CliError::input(format!("cannot {verb} configuration {}: {why}", path.display()))
+        .hint("use another one: --config FILE")
 }

@@ -53,7 +53,9 @@ impl Noun for Function {
     }
 
     fn state(&self) -> State {
-        let doing = if self.status == "INITIALIZED" { "waiting for its image" } else { "building" };
+        // Only what waits says why.
+        let waits = self.status == "INITIALIZED" && self.reason.is_some();
+        let doing = if waits { "waiting for its image" } else { "building" };
         State::of(&self.status, self.reason.as_ref()).doing(doing)
     }
 }

@@ -33,6 +33,10 @@ pub trait Noun: DeserializeOwned {
     fn cells(&self) -> Vec<String>;
     /// As many cells as `WIDE` has titles.
     fn wide(&self) -> Vec<String>;
+    /// What else is known, for `describe` alone: title and text.
+    fn more(&self) -> Vec<(&'static str, String)> {
+        Vec::new()
+    }
     /// A line under every row.
     const RULED: bool = false;
     /// What else is worth knowing once it is ready, on the last line of progress.

@@ -60,7 +60,8 @@ impl Noun for ServiceBinding {
     }
 
     fn state(&self) -> State {
-        State::of(&self.status, self.reason.as_ref())
-            .with_operation("", self.last_operation.as_ref())
+        let state = State::of(&self.status, self.reason.as_ref());
+        let state = if self.status == "UPDATING" { state } else { state.doing("binding") };
+        state.with_operation("", self.last_operation.as_ref())
     }
 }

@@ -52,6 +52,20 @@ impl Noun for ServiceBroker {
         ]
     }
 
+    fn more(&self) -> Vec<(&'static str, String)> {
+        let plans = self.service_classes.iter().map(|(name, class)| {
+            let off = if class.enabled { "" } else { " (not enabled)" };
+            format!("{name}: {}{off}", class.plans.join(", "))
+        });
+        let warnings = self.catalog.as_ref().map(|catalog| catalog.warnings.join("\n"));
+        let parameters = self.parameters.as_ref().map(ToString::to_string);
+        vec![
+            ("Plans", plans.collect::<Vec<_>>().join("\n")),
+            ("Parameters", parameters.unwrap_or_default()),
+            ("Warnings", warnings.unwrap_or_default()),
+        ]
+    }
+
     fn state(&self) -> State {
         let state = State::of(&self.status, self.reason.as_ref());
         let mut state = state.doing("reading the catalogue");

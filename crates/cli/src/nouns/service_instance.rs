@@ -61,6 +61,26 @@ impl Noun for ServiceInstance {
         ]
     }
 
+    fn more(&self) -> Vec<(&'static str, String)> {
+        let binding = self.binding.as_ref();
+        let json = |value: Option<&serde_json::Value>| value.map(ToString::to_string);
+        let lines = |list: Option<&Vec<String>>| list.map(|list| list.join("\n"));
+        let expires = binding.and_then(|binding| binding.expires_at);
+        let usable = self.state().good && binding.is_some();
+        let example =
+            format!("dispatch create function IMAGE FUNCTION PATH --service {}", self.name);
+        let rows = [
+            ("Parameters", json(self.parameters.as_ref())),
+            ("From secrets", lines(self.secret_parameters.as_ref())),
+            ("Binding parameters", json(binding.and_then(|binding| binding.parameters.as_ref()))),
+            ("Gives", binding.map(|binding| binding.keys.join(" "))),
+            ("Expires", expires.map(|at| time::unix_date(at, &clock::zone()))),
+            ("Dashboard", self.dashboard_url.clone()),
+            ("Try", usable.then_some(example)),
+        ];
+        rows.into_iter().filter_map(|(title, text)| Some((title, text?))).collect()
+    }
+
     /// The id is also the name of the secret, and in our own brokers of the database.
     fn detail(&self) -> String {
         format!("id {}", self.id)
@@ -68,8 +88,9 @@ impl Noun for ServiceInstance {
 
     fn state(&self) -> State {
         let operation = self.last_operation.as_ref();
-        let mut state =
-            State::of(&self.status, self.reason.as_ref()).with_operation(&self.broker, operation);
+        let state = State::of(&self.status, self.reason.as_ref());
+        let state = if self.status == "UPDATING" { state } else { state.doing("provisioning") };
+        let mut state = state.with_operation(&self.broker, operation);
         if let Some(binding) = self.binding.as_ref().filter(|_| self.status == "READY") {
             state = State::of(&binding.status, binding.reason.as_ref());
             if !state.at_rest {

@@ -60,10 +60,15 @@ impl Console {
 
     /// What the server sent, as JSON, or as YAML if that was asked for.
     pub fn document(self, raw: &RawValue) -> Result<(), CliError> {
+        self.json(&json::sorted_inside(raw))
+    }
+
+    /// JSON whose keys are in the order in which they are to be printed. (YAML is sorted throughout.)
+    pub fn json(self, json: &str) -> Result<(), CliError> {
         if self.format != Format::Yaml {
-            return self.block(&format!("{}\n", json::indented(raw.get(), 4)));
+            return self.block(&format!("{}\n", json::indented(json, 4)));
         }
-        let tree: Value = serde_json::from_str(raw.get())
+        let tree: Value = serde_json::from_str(json)
             .map_err(|e| CliError::input(format!("answer of the server cannot be read: {e}")))?;
         let yaml = serde_saphyr::to_string(&tree)
             .map_err(|e| CliError::input(format!("answer cannot be written as YAML: {e}")))?;

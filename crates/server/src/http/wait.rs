@@ -175,11 +175,13 @@ mod tests {
             (!answer.body["lastOperation"].is_null()).then(|| answer.body.clone())
         };
         let creating = platform.eventually(DB, accepted).await;
-        // Nothing was seen yet: at once, without any time passing.
-        let first = platform.get(&format!("{DB}?wait=300&seen=")).await;
-        assert_eq!((first.settled, &first.body), (false, &creating));
-        let seen = first.seen.unwrap();
         let now = || dispatch_engine::Clock::now(platform.world.clock.as_ref());
+        let before = now();
+        // Nothing was seen yet: long before the time is over.
+        let first = watch(&platform, 300, "").await;
+        assert_eq!((first.settled, &first.body), (false, &creating));
+        assert!((now() - before).get_seconds() < 300);
+        let seen = first.seen.unwrap();
         let before = now();
         let again = watch(&platform, 3, &seen).await;
         let passed = now() - before;

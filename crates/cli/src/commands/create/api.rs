@@ -59,6 +59,12 @@ pub async fn run(session: Session, args: Args) -> Result<(), CliError> {
         tls: String::new(),
         tags: args.tag.tags(),
     };
-    create::create::<Api>(&session, Operation::CreateApi, &body, args.wait).await?;
+    let made = create::create::<Api>(&session, Operation::CreateApi, &body, args.wait).await?;
+    let authentication = &made.body.authentication;
+    if !matches!(authentication.as_str(), "" | "public") {
+        session.console.note(&format!(
+            "warning: nobody can call {name}: this server checks no logins of type {authentication}; only --auth public is served"
+        ));
+    }
     Ok(())
 }

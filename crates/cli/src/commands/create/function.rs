@@ -41,7 +41,13 @@ pub struct Args {
     #[arg(long = "service", value_name = "INSTANCE[=ALIAS]")]
     services: Vec<String>,
     /// Longest time that a call may take, in milliseconds; 0 is the server's default
-    #[arg(long, value_name = "MS", default_value_t = 0, hide_default_value = true)]
+    #[arg(
+        long,
+        value_name = "MS",
+        default_value_t = 0,
+        hide_default_value = true,
+        allow_negative_numbers = true
+    )]
     timeout: i64,
     /// Wait until the function can be called
     #[arg(long)]

@@ -16,7 +16,7 @@ use dispatch_api::{Operation, Tag};
 use serde::Serialize;
 
 use crate::{
-    commands::{App, Outcome, unknown},
+    commands::{App, Outcome},
     documents::{self, FileArgs},
     error::CliError,
     nouns::Noun,
@@ -124,7 +124,7 @@ pub fn run(app: &App, args: Args) -> Result<Outcome, CliError> {
         Some(Create::Servicebinding(args)) => {
             app.connected(|session| service_binding::run(session, args))
         }
-        Some(Create::Other(words)) => Ok(unknown(&words)),
+        Some(Create::Other(words)) => args.file.or_unknown(&words),
     }
 }
 
@@ -138,7 +138,8 @@ pub async fn create<N: Noun>(
     // Where no later question is held, the answer itself is.
     let later = N::OPERATIONS.get.is_some_and(|get| takes(get, "wait"));
     let query: &[(&str, &str)] = if wait && !later { &[("wait", wait::LONGEST)] } else { &[] };
-    let mut received: Received<N> = session.call(operation, &[], query, Some(body)).await?;
+    let made = session.call(operation, &[], query, Some(body)).await;
+    let mut received: Received<N> = made.map_err(|error| taken::<N>(error, body))?;
     let console = session.console;
     if !console.is_for_programs() {
         console.line(&format!("Created {}: {}", N::WORDS.created, received.body.name()))?;
@@ -153,6 +154,16 @@ pub async fn create<N: Noun>(
         console.document(&received.raw)?;
     }
     Ok(received)
+}
+
+/// Who has the name already can be looked at.
+fn taken<N: Noun>(error: CliError, body: &impl Serialize) -> CliError {
+    let is_taken = error.refusal().is_some_and(|said| said.message.ends_with(" already exists"));
+    let body = serde_json::to_value(body).ok().filter(|_| is_taken);
+    match body.as_ref().and_then(|body| body.get("name")?.as_str()) {
+        Some(name) => error.hint(format!("look at it: dispatch get {} {name}", N::WORDS.command)),
+        None => error,
+    }
 }
 
 /// The end of a wait that was one held answer.

@@ -220,7 +220,11 @@ fn show_classes(console: Console, broker: &ServiceBroker, took: Duration) -> Res
     let width = enabled.iter().map(|(name, _)| name.chars().count()).max().unwrap_or(0);
     for (index, (name, class)) in enabled.iter().enumerate() {
         let plans = clean::line(&class.plans.join(", "));
-        let read = if index == 0 { format!("   ({})", time::span(took)) } else { String::new() };
+        let read = if index == 0 {
+            format!("   (catalogue read in {})", time::span(took))
+        } else {
+            String::new()
+        };
         console.line(&format!("  {:<width$}   {plans}{read}", clean::line(name)))?;
     }
     Ok(())

@@ -23,6 +23,12 @@ pub struct Args {
 pub async fn run(session: Session, args: Args) -> Result<(), CliError> {
     let [name] = arity::exactly::<1>(&args.names)?;
     let body = ServiceClassInput { name: Some(name.to_owned()), broker: Some(args.broker) };
-    create::create::<ServiceClass>(&session, Operation::CreateServiceClass, &body, false).await?;
-    Ok(())
+    let create = Operation::CreateServiceClass;
+    match create::create::<ServiceClass>(&session, create, &body, false).await {
+        Ok(_) => Ok(()),
+        Err(error) if error.status() == Some(400) => {
+            Err(error.hint("what brokers have: dispatch get serviceclass --available"))
+        }
+        Err(error) => Err(error),
+    }
 }

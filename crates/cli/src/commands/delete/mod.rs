@@ -10,7 +10,7 @@ use dispatch_api::{
 };
 
 use crate::{
-    commands::{App, Outcome, arity, unknown},
+    commands::{App, Outcome, arity},
     documents::{self, FileArgs},
     error::CliError,
     nouns::Noun,
@@ -169,7 +169,7 @@ pub fn run(app: &App, args: Args) -> Result<Outcome, CliError> {
             let ServiceArgs { purge, name } = args;
             one::<ServiceBinding>(app, &name, Removal { purge, ..name.common.removal() })
         }
-        Some(Delete::Other(words)) => Ok(unknown(&words)),
+        Some(Delete::Other(words)) => args.file.or_unknown(&words),
     }
 }
 

@@ -1,16 +1,19 @@
 //! `dispatch describe serviceclass NAME`: what it gives, its plans, its parameters, and a line to try.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use dispatch_api::service_class::{ServiceClass, ServicePlan};
-use serde::Deserialize;
+use dispatch_api::{
+    Operation,
+    service_class::{ServiceClass, ServicePlan},
+    service_instance::ServiceInstance,
+};
 use serde_json::Value;
 
 use crate::{
     commands::{arity, describe::schema, get},
     error::CliError,
-    output::{clean, columns, time},
-    session::Session,
+    output::{clean, columns},
+    session::{NO_BODY, Received, Session},
 };
 
 #[derive(Debug, clap::Args)]
@@ -30,46 +33,57 @@ pub async fn run(session: Session, args: Args) -> Result<(), CliError> {
     if session.console.is_for_programs() {
         return session.console.document(&found.raw);
     }
-    let more = serde_json::from_str(found.raw.get()).unwrap_or_default();
-    session.console.block(&page(&found.body, &more))
+    // What brokers do not say, those who used the class before have seen. It is no error if they cannot be asked.
+    let listed: Result<Received<Vec<ServiceInstance>>, CliError> =
+        session.call(Operation::ListServiceInstances, &[], &[], NO_BODY).await;
+    let instances = listed.map(|listed| listed.body).unwrap_or_default();
+    session.console.block(&page(&found.body, &Seen::of(&found.body, &instances)))
 }
 
-/// What a server may say beyond the wire type; every part may be missing.
-#[derive(Debug, Default, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
-struct More {
-    plan_updateable: bool,
-    /// Keys of the credentials that bindings of this class were seen to give.
-    gives: Vec<String>,
-    plans: Vec<MorePlan>,
+/// What instances of the class show of it.
+#[derive(Debug, Default)]
+struct Seen {
+    /// Keys of the credentials that their bindings got.
+    gives: BTreeSet<String>,
+    /// Parameters that they were made with; lists as `name[]`.
+    parameters: BTreeSet<String>,
 }
 
-#[derive(Debug, Default, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
-struct MorePlan {
-    name: String,
-    default: bool,
-    /// Median of what this server saw.
-    takes_ms: Option<u64>,
-}
-
-fn page(class: &ServiceClass, more: &More) -> String {
-    let mut text = head(class, more);
-    if !more.gives.is_empty() {
-        text.push_str(&format!("Gives        {}\n", clean::line(&more.gives.join(" "))));
+impl Seen {
+    fn of(class: &ServiceClass, instances: &[ServiceInstance]) -> Self {
+        let mut seen = Self::default();
+        for instance in instances.iter().filter(|one| one.service_class_id == class.id) {
+            if let Some(binding) = &instance.binding {
+                seen.gives.extend(binding.keys.iter().map(|key| clean::line(key)));
+            }
+            let parameters = instance.parameters.as_ref().and_then(Value::as_object);
+            for (name, value) in parameters.into_iter().flatten() {
+                let list = if value.is_array() { "[]" } else { "" };
+                seen.parameters.insert(format!("{}{list}", clean::line(name)));
+            }
+        }
+        seen
     }
-    text.push_str(&plans(class, more));
-    text.push_str(&parameters(class));
-    text.push_str(&format!("Try   {}\n", example(class, more)));
+}
+
+fn page(class: &ServiceClass, seen: &Seen) -> String {
+    let mut text = head(class);
+    if !seen.gives.is_empty() {
+        text.push_str(&format!("Gives        {}\n", joined(&seen.gives, " ")));
+    }
+    text.push_str(&plans(class));
+    text.push_str(&parameters(class, seen));
+    text.push_str(&format!("Try   {}\n", example(class)));
     text
 }
 
-fn head(class: &ServiceClass, more: &More) -> String {
+fn joined(words: &BTreeSet<String>, between: &str) -> String {
+    words.iter().map(String::as_str).collect::<Vec<_>>().join(between)
+}
+
+fn head(class: &ServiceClass) -> String {
     let mut facts = vec![format!("broker {}", class.broker)];
     facts.push(if class.bindable { "bindable" } else { "not bindable" }.to_owned());
-    if more.plan_updateable {
-        facts.push("plan can be changed".to_owned());
-    }
     if !class.enabled {
         facts.push("not enabled".to_owned());
     }
@@ -81,24 +95,10 @@ fn head(class: &ServiceClass, more: &More) -> String {
     format!("{}\n", clean::line(&line))
 }
 
-fn plans(class: &ServiceClass, more: &More) -> String {
-    let of = |plan: &ServicePlan| more.plans.iter().find(|more| more.name == plan.name);
-    let timed = more.plans.iter().any(|plan| plan.takes_ms.is_some());
-    let titles = ["PLAN", "COST", "TAKES", "YOU GET"].into_iter();
-    let titles = titles.filter(|title| timed || *title != "TAKES");
-    let mut rows = vec![titles.map(str::to_owned).collect::<Vec<_>>()];
+fn plans(class: &ServiceClass) -> String {
+    let mut rows = vec![["PLAN", "COST", "YOU GET"].map(str::to_owned).to_vec()];
     for plan in &class.plans {
-        let is_default = of(plan).is_some_and(|more| more.default);
-        let mark = if is_default { " *" } else { "" };
-        let mut row = vec![format!("{}{mark}", clean::line(&plan.name)), cost(plan)];
-        if timed {
-            let takes = of(plan).and_then(|more| more.takes_ms);
-            let takes = takes.map(|ms| time::span(std::time::Duration::from_millis(ms)));
-            row.push(takes.unwrap_or_else(|| "new".to_owned()));
-        }
-        let legend = if is_default { "      (* default)" } else { "" };
-        row.push(format!("{}{legend}", clean::line(&plan.description)));
-        rows.push(row);
+        rows.push(vec![clean::line(&plan.name), cost(plan), clean::line(&plan.description)]);
     }
     columns::aligned(&rows)
 }
@@ -120,26 +120,40 @@ fn cost(plan: &ServicePlan) -> String {
     }
 }
 
-/// One row per parameter that plans describe differently or alike.
-fn parameters(class: &ServiceClass) -> String {
-    let mut seen: Vec<(schema::Parameter, Vec<&str>)> = Vec::new();
+fn parameters(class: &ServiceClass, seen: &Seen) -> String {
+    let bind = table("BINDING PARAMETER", class, |plan| &plan.schema.bind).unwrap_or_default();
+    if let Some(create) = table("PARAMETER", class, |plan| &plan.schema.create) {
+        return create + &bind;
+    }
+    let create = match class.plans.iter().all(|plan| schema::is_silent(&plan.schema.create)) {
+        false => "PARAMETERS  none\n".to_owned(),
+        true if seen.parameters.is_empty() => "PARAMETERS  the broker gives no schema\n".to_owned(),
+        true => format!(
+            "PARAMETERS  the broker gives no schema; seen here: {}\n",
+            joined(&seen.parameters, ", ")
+        ),
+    };
+    create + &bind
+}
+
+/// One row per parameter that plans describe differently or alike; nothing if they describe none.
+fn table(
+    title: &str,
+    class: &ServiceClass,
+    schema: impl Fn(&ServicePlan) -> &Value,
+) -> Option<String> {
+    let mut found: Vec<(schema::Parameter, Vec<&str>)> = Vec::new();
     for plan in &class.plans {
-        for parameter in schema::parameters(&plan.schema.create) {
-            match seen.iter_mut().find(|(known, _)| *known == parameter) {
+        for parameter in schema::parameters(schema(plan)) {
+            match found.iter_mut().find(|(known, _)| *known == parameter) {
                 Some((_, plans)) => plans.push(&plan.name),
-                None => seen.push((parameter, vec![&plan.name])),
+                None => found.push((parameter, vec![&plan.name])),
             }
         }
     }
-    if class.plans.iter().all(|plan| schema::is_silent(&plan.schema.create)) {
-        return "PARAMETERS  the broker gives no schema\n".to_owned();
-    }
-    if seen.is_empty() {
-        return "PARAMETERS  none\n".to_owned();
-    }
-    let titles = ["PARAMETER", "PLANS", "TYPE", "DEFAULT", "MEANING"];
+    let titles = [title, "PLANS", "TYPE", "DEFAULT", "MEANING"];
     let mut rows = vec![titles.map(str::to_owned).to_vec()];
-    for (parameter, plans) in seen {
+    for (parameter, plans) in found {
         let in_all = plans.len() == class.plans.len();
         rows.push(vec![
             format!("  {}", parameter.name),
@@ -149,15 +163,13 @@ fn parameters(class: &ServiceClass) -> String {
             parameter.meaning,
         ]);
     }
-    columns::aligned(&rows)
+    (rows.len() > 1).then(|| columns::aligned(&rows))
 }
 
 /// A command that works as it stands, for a plan that takes parameters if there is one.
-fn example(class: &ServiceClass, more: &More) -> String {
+fn example(class: &ServiceClass) -> String {
     let with_parameters = |plan: &&ServicePlan| !schema::parameters(&plan.schema.create).is_empty();
-    let default = more.plans.iter().find(|plan| plan.default).map(|plan| plan.name.as_str());
-    let default = class.plans.iter().find(|plan| Some(plan.name.as_str()) == default);
-    let plan = class.plans.iter().rev().find(with_parameters).or(default).or(class.plans.first());
+    let plan = class.plans.iter().rev().find(with_parameters).or(class.plans.first());
     let mut words = vec!["dispatch create serviceinstance my-db".to_owned(), quoted(&class.name)];
     if let Some(plan) = plan {
         words.push(quoted(&plan.name));
@@ -187,22 +199,32 @@ mod tests {
 
     use super::*;
 
-    fn class(mut value: Value) -> (ServiceClass, More) {
-        let id = "00000000-0000-0000-0000-000000000000";
-        let common = json!({"id": id, "kind": "ServiceClass", "brokerID": id, "enabled": true, "status": "READY",
+    const ID: &str = "00000000-0000-0000-0000-000000000000";
+
+    fn class(mut value: Value) -> ServiceClass {
+        let common = json!({"id": ID, "kind": "ServiceClass", "brokerID": ID, "enabled": true, "status": "READY",
             "reason": null, "createdTime": 0, "tags": null});
         value.as_object_mut().unwrap().extend(common.as_object().unwrap().clone());
         for plan in value["plans"].as_array_mut().unwrap() {
             let plan = plan.as_object_mut().unwrap();
-            plan.extend(json!({"id": id, "kind": "ServicePlan"}).as_object().unwrap().clone());
+            plan.extend(json!({"id": ID, "kind": "ServicePlan"}).as_object().unwrap().clone());
             plan.entry("schema").or_insert_with(|| json!({"create": {}, "update": {}, "bind": {}}));
         }
-        (serde_json::from_value(value.clone()).unwrap(), serde_json::from_value(value).unwrap())
+        serde_json::from_value(value).unwrap()
     }
 
-    fn check(value: Value, expect: &str) {
-        let (class, more) = class(value);
-        assert_eq!(page(&class, &more), expect);
+    /// An instance of the class, or of another one.
+    fn instance(class: &str, parameters: Value, keys: &[&str]) -> ServiceInstance {
+        serde_json::from_value(json!({"id": ID, "kind": "ServiceInstance", "name": "x", "serviceClass": "c",
+            "servicePlan": "p", "serviceClassID": class, "planID": ID, "broker": "b", "parameters": parameters,
+            "secretParameters": null, "binding": {"secretParameters": null, "keys": keys, "status": "READY",
+            "reason": null}, "conditions": [], "status": "READY", "reason": null, "createdTime": 0, "tags": null}))
+        .unwrap()
+    }
+
+    fn check(value: Value, instances: &[ServiceInstance], expect: &str) {
+        let class = class(value);
+        assert_eq!(page(&class, &Seen::of(&class, instances)), expect);
     }
 
     #[test]
@@ -216,20 +238,23 @@ mod tests {
             json!({
                 "name": "postgresql", "broker": "pg", "bindable": true, "description": "PostgreSQL 15 with TLS",
                 "metadata": {"documentationUrl": "https://example.com/pg"},
-                "planUpdateable": true, "gives": ["database", "host"],
                 "plans": [
-                    {"name": "shared-small", "free": true, "description": "a database", "default": true, "takesMs": 50,
+                    {"name": "shared-small", "free": true, "description": "a database",
                      "schema": schema(json!({"extensions": extensions}))},
-                    {"name": "dedicated", "description": "a server of your own", "takesMs": 1000,
+                    {"name": "dedicated", "description": "a server of your own",
                      "schema": schema(json!({"storage": storage, "extensions": extensions}))},
                 ],
             }),
+            &[
+                instance(ID, json!({}), &["host", "database"]),
+                instance("00000000-0000-0000-0000-000000000001", json!({}), &["bucket"]),
+            ],
             "\
-postgresql   PostgreSQL 15 with TLS          broker pg · bindable · plan can be changed · docs https://example.com/pg
+postgresql   PostgreSQL 15 with TLS          broker pg · bindable · docs https://example.com/pg
 Gives        database host
-PLAN            COST  TAKES  YOU GET
-shared-small *  free  50 ms  a database      (* default)
-dedicated       paid  1.0 s  a server of your own
+PLAN          COST  YOU GET
+shared-small  free  a database
+dedicated     paid  a server of your own
 PARAMETER     PLANS      TYPE             DEFAULT  MEANING
   extensions  all        list of strings  []       to be installed; one or more of citext, pgcrypto
   storage     dedicated  integer, 1–64    1        limit of the disk; can be raised later
@@ -243,12 +268,36 @@ Try   dispatch create serviceinstance my-db postgresql dedicated --params '{\"ex
         check(
             json!({"name": "p.mysql\u{1b}[2J", "broker": "b", "plans": [
                 {"name": "it's", "metadata": {"costs": [{"amount": {"usd": 9.5}, "unit": "MONTHLY"}]}}]}),
+            &[],
             "\
 p.mysql             broker b · not bindable
 PLAN  COST             YOU GET
 it's  9.5 USD monthly
 PARAMETERS  the broker gives no schema
 Try   dispatch create serviceinstance my-db 'p.mysql' 'it'\\''s' --wait
+",
+        );
+    }
+
+    #[test]
+    fn what_the_broker_does_not_say_was_seen_by_others() {
+        let bind = json!({"properties": {"role": {"type": "string", "enum": ["reader", "owner"]}}});
+        check(
+            json!({"name": "c", "broker": "b", "bindable": true, "plans": [
+                {"name": "p", "schema": {"create": {}, "update": {}, "bind": bind}}]}),
+            &[
+                instance(ID, json!({"location": "west", "rules": [{}]}), &["uri\u{7}"]),
+                instance(ID, Value::Null, &["uri"]),
+            ],
+            "\
+c             broker b · bindable
+Gives        uri
+PLAN  COST  YOU GET
+p     paid
+PARAMETERS  the broker gives no schema; seen here: location, rules[]
+BINDING PARAMETER  PLANS  TYPE    DEFAULT  MEANING
+  role             all    string           one of reader, owner
+Try   dispatch create serviceinstance my-db c p --wait
 ",
         );
     }
