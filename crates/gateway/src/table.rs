@@ -148,6 +148,11 @@ impl Table {
         }
     }
 
+    /// The name of the organization that a host belongs to.
+    pub fn owner_of(&self, host: &str) -> Option<&str> {
+        self.hosts.get(&*host_key(host)).map(|host| &*host.owner)
+    }
+
     /// The number of APIs, those that are not enabled included.
     pub fn len(&self) -> usize {
         self.routes.len()
