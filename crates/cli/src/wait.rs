@@ -2,7 +2,7 @@
 //! not been shown (decision 9). There is no sleeping and no polling here.
 
 use crate::{
-    error::CliError,
+    error::{CliError, Kind},
     nouns::Noun,
     progress::Progress,
     session::{NO_BODY, Received, Session},
@@ -55,9 +55,11 @@ async fn next<N: Noun>(
     let query = [("wait", LONGEST), ("seen", seen)];
     let answer = progress.during(session.call(get, &[name], &query, NO_BODY)).await;
     // Nobody answered: the server is away, or a person has seen enough.
-    answer.map_err(|error| match error.status() {
-        Some(_) => error,
-        None => error.hint(format!("look again: dispatch get {} {name}", N::WORDS.command)),
+    let again = format!("look again: dispatch get {} {name}", N::WORDS.command);
+    answer.map_err(|error| match error.kind {
+        Kind::Said => error.hint(again),
+        _ if error.status().is_some() => error,
+        _ => error.hint(format!("{name} goes on when the server does; {again}")),
     })
 }
 

@@ -53,9 +53,12 @@ impl Noun for Function {
     }
 
     fn state(&self) -> State {
-        // Only what waits says why.
-        let waits = self.status == "INITIALIZED" && self.reason.is_some();
-        let doing = if waits { "waiting for its image" } else { "building" };
+        let doing = match (self.status.as_str(), &self.reason) {
+            // Only what waits says why.
+            ("INITIALIZED", Some(_)) => "waiting for its image",
+            ("INITIALIZED", None) => "about to be built",
+            _ => "building",
+        };
         State::of(&self.status, self.reason.as_ref()).doing(doing)
     }
 }
