@@ -26,6 +26,8 @@ use crate::{
 };
 use script::CrashScript;
 
+/// A point is looked at this many times, so that a broker that fails for ever makes no endless list.
+const TIMES_MAX: u32 = 2;
 /// Of the combinations one in so many is tried. A prime, so that no action is always left out.
 const STRIDE: usize = 151;
 
@@ -91,6 +93,10 @@ struct Cell {
 /// One feature's matrix: what is asked for, one after the other, each when the one before has settled.
 #[derive(Debug)]
 pub struct Matrix {
+    /// Asked for first in each run, while all is well.
+    first: &'static [Request],
+    /// How often each point is looked at.
+    times: u32,
     steps: &'static [Request],
     world: World,
     broker: FakeBroker,
@@ -113,7 +119,9 @@ impl Matrix {
         let http = reqwest::Client::builder().no_proxy().tls_certs_only([]).build().unwrap();
         let base = Books::default();
         let (life, runs, crashes) = (None, 0, 0);
-        let mut matrix = Self { steps, world, broker, base, script, http, life, runs, crashes };
+        let (first, times): (&[Request], _) = (&[], TIMES_MAX);
+        let mut matrix =
+            Self { first, times, steps, world, broker, base, script, http, life, runs, crashes };
         matrix.begin_life().await;
         for request in before {
             let made = matrix.send(request).await;
@@ -126,6 +134,11 @@ impl Matrix {
         }
         matrix.base = matrix.broker.books();
         matrix
+    }
+
+    /// What each run begins with, before anything goes wrong. The rest is short, so that all of it is looked at.
+    pub fn after(self, first: &'static [Request]) -> Self {
+        Self { first, times: 3 * TIMES_MAX, ..self }
     }
 
     /// Each row by itself, and with the process ending while a request hangs. In main rows the process ends once at every

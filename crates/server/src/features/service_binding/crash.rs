@@ -1,4 +1,4 @@
-//! The crash matrix of bindings: made, rotated, and removed, all of it on one instance.
+//! The crash matrices of bindings and of their rotation, all of it on one instance.
 
 use dispatch_osb::fake::{CallKind, End, FakeBroker, Fault, RawAnswer, Work};
 use serde_json::{Value, json};
@@ -94,4 +94,50 @@ async fn a_binding_survives_every_crash() {
     let mut matrix = Matrix::start(&[REGISTER, BASE], &[CREATE, ROTATE, DELETE]).await;
     matrix.try_rows(&main_rows(), &other_rows(), ACTIONS).await;
     matrix.finish("service bindings").await;
+}
+
+fn rotations() -> (Vec<Behaviour>, Vec<Behaviour>) {
+    let main = vec![
+        Behaviour::new("synchronous", |_| {}),
+        Behaviour::new("asynchronous, credentials once", asynchronous).with("", once),
+        Behaviour::new("the old one is kept", |broker| {
+            let no = RawAnswer::error(400, "", "words of the broker");
+            broker.fault(CallKind::Unbind, Fault::Instead(no));
+        }),
+        Behaviour::new("the first successor is lost", |broker| {
+            broker.fault(CallKind::Bind, Fault::ResetAfter);
+        }),
+    ];
+    let mut others = making(CallKind::Bind);
+    others.extend(removing(CallKind::Unbind));
+    for rows in [polling(CallKind::PollBinding), fetching(CallKind::GetBinding)] {
+        // A broker that says 410 while it is still removing cannot be found out.
+        let rows = rows.into_iter().filter(|row| !row.name.contains("410"));
+        let rows = rows.map(|row| row.with("asynchronous", asynchronous));
+        others.extend(rows.map(|row| row.with("credentials once", once)));
+    }
+    others.push(Behaviour::new("fails to make the successor", |broker| {
+        broker.configure(|settings| settings.bind = Work::polls(1).ending(failing(true)));
+    }));
+    others.push(Behaviour::new("fails to remove the old one", |broker| {
+        broker.configure(|settings| settings.unbind = Work::polls(1).ending(failing(true)));
+    }));
+    (main, others)
+}
+
+/// In the end there is one binding at the broker, its credentials are the secret's, and nothing is left over.
+#[tokio::test]
+async fn a_rotation_survives_every_crash() {
+    let mut matrix = Matrix::start(&[REGISTER, BASE], &[ROTATE]).await.after(&[CREATE]);
+    let (main, others) = rotations();
+    // A broker that answers a repeated request, removes what it has made, and only then gets to the first request,
+    // which nobody waits for any more, cannot be found out: then nobody rotates while that hangs.
+    let (late, others): (Vec<_>, Vec<_>) =
+        others.into_iter().partition(|row| row.name.contains("hangs first"));
+    assert_eq!(late.len(), 1);
+    matrix.try_rows(&main, &others, ACTIONS).await;
+    let without_rotate: Vec<Action> =
+        ACTIONS.iter().copied().filter(|action| action.name != "rotate").collect();
+    matrix.try_rows(&[], &late, &without_rotate).await;
+    matrix.finish("rotations").await;
 }

@@ -44,13 +44,18 @@ impl Matrix {
         self.broker.configure(|settings| *settings = Settings::default());
         let base = self.base.clone();
         self.broker.edit(|books| *books = base);
-        (cell.behaviour.set)(&self.broker);
         let at = match cell.moment {
             Moment::At(point, time) => Some((point, time)),
             Moment::Never | Moment::Hanging => None,
         };
-        self.script.arm(at, if cell.end == End::FromThenOn { OFTEN } else { 1 });
         let mut plan = Plan { cell, happened: false, then: Vec::new() };
+        self.script.arm(None, 0);
+        for step in self.first {
+            self.ask(step, &plan.cell).await;
+            self.settle(&mut plan).await;
+        }
+        (plan.cell.behaviour.set)(&self.broker);
+        self.script.arm(at, if plan.cell.end == End::FromThenOn { OFTEN } else { 1 });
         for step in self.steps {
             self.ask(step, &plan.cell).await;
             self.settle(&mut plan).await;
@@ -67,7 +72,7 @@ impl Matrix {
         let left = (books.instances.len(), books.bindings.len());
         let expect = (self.base.instances.len(), self.base.bindings.len());
         assert_eq!(left, expect, "left at the broker: {cell:#?}: {books:#?}");
-        self.script.passed()
+        self.script.passed(self.times)
     }
 
     pub(super) async fn send(&self, Request { method, path, body }: &Request) -> Answer {

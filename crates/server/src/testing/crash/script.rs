@@ -11,9 +11,6 @@ use tokio::sync::watch;
 
 use crate::faults::{Point, Script};
 
-/// A point is looked at this many times, so that a broker that fails for ever makes no endless list.
-const TIMES_MAX: u32 = 2;
-
 #[derive(Debug, Default)]
 pub(super) struct CrashScript {
     state: Mutex<State>,
@@ -45,12 +42,12 @@ impl CrashScript {
         self.resumed.send_modify(|times| *times += 1);
     }
 
-    /// Each point that was passed, each time.
-    pub(super) fn passed(&self) -> Vec<(Point, u32)> {
+    /// Each point that was passed, each time, but at most so many times.
+    pub(super) fn passed(&self, times_max: u32) -> Vec<(Point, u32)> {
         let passed = &self.state().passed;
         let times = |(point, times): (&Point, &u32)| {
             let point = *point;
-            (1..=(*times).min(TIMES_MAX)).map(move |time| (point, time))
+            (1..=(*times).min(times_max)).map(move |time| (point, time))
         };
         passed.iter().flat_map(times).collect()
     }

@@ -3,10 +3,11 @@
 use std::{collections::BTreeSet, fmt::Write as _};
 
 use dispatch_model::{
+    Phase,
     broker_operation::Presence,
     orphan::Orphan,
     secret::{Owner, Secret},
-    service_binding::ServiceBinding,
+    service_binding::{ServiceBinding, phase},
     service_broker::ServiceBroker,
     service_instance::ServiceInstance,
 };
@@ -53,6 +54,18 @@ async fn accounts(platform: &Platform, broker: &FakeBroker, wrong: &mut Vec<Stri
     for id in books.bindings.keys() {
         if !owned.contains(&id.parse().unwrap()) {
             wrong.push(format!("nobody accounts for binding {id}"));
+        }
+    }
+    // Whoever is READY has one binding there, and nothing of a rotation.
+    for binding in bindings.iter().filter(|binding| phase(binding).0 == Phase::Ready) {
+        let status = &binding.status;
+        let current = status.credentials.as_ref().map(|it| it.broker_binding_id);
+        let old = status.predecessor.as_ref().map(|it| it.broker_binding_id);
+        let ids = BTreeSet::from([current, old, status.attempt]);
+        let known = |id: &Uuid| books.bindings.contains_key(&id.to_string());
+        let there: Vec<Uuid> = ids.into_iter().flatten().filter(known).collect();
+        if there.as_slice() != current.as_slice() {
+            wrong.push(format!("{} is READY, and has {there:?} of {status:?}", binding.meta.name));
         }
     }
     for instance in instances {
