@@ -13,7 +13,7 @@ use std::sync::Arc;
 
 use tokio::sync::Semaphore;
 
-use crate::layer::{Digest, LayerError, Layers, TreeSize};
+use crate::layer::{Held, LayerError, Layers, TreeSize};
 use crate::network::Dial;
 use crate::spawn::{Spawn, SpawnError};
 use crate::worker::Ambient;
@@ -67,9 +67,10 @@ impl BuildError {
 }
 
 /// What a job made.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Built {
-    pub layer: Digest,
+    /// Kept until what refers to it is stored: a sweep takes no layer that is held.
+    pub layer: Held,
     /// Unknown when it had been made before.
     pub size: Option<TreeSize>,
 }

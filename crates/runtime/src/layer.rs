@@ -6,7 +6,9 @@
 
 mod archive;
 mod digest;
+mod held;
 mod links;
+mod sweep;
 mod tree;
 mod unpack;
 
@@ -14,10 +16,14 @@ use std::fs;
 use std::io;
 use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use uuid::Uuid;
 
 pub use digest::Digest;
+pub use held::Held;
+use held::Holds;
+pub use sweep::Sweep;
 pub(crate) use tree::measure;
 pub use tree::{TreeError, TreeLimits, TreeSize};
 pub(crate) use unpack::UnpackReport;
@@ -49,6 +55,7 @@ pub enum LayerError {
 #[derive(Debug, Clone)]
 pub struct Layers {
     root: PathBuf,
+    holds: Arc<Holds>,
 }
 
 /// A tree that is being made; removed unless it is kept.
@@ -69,7 +76,7 @@ impl Layers {
                 fs::remove_dir_all(&path).map_err(failed("remove", &path))?;
             }
         }
-        Ok(Self { root })
+        Ok(Self { root, holds: Arc::default() })
     }
 
     #[must_use]
@@ -83,12 +90,17 @@ impl Layers {
         self.root.join(layer.to_string())
     }
 
+    /// A layer that somebody is about to use, if it is there.
+    #[must_use]
+    pub fn hold(&self, layer: Digest) -> Option<Held> {
+        self.holds.hold_if(layer, || self.path(layer).is_dir())
+    }
+
     /// The layer that this organization's input once gave, if it is still there.
     #[must_use]
-    pub fn find(&self, organization: Uuid, key: Digest) -> Option<Digest> {
+    pub fn find(&self, organization: Uuid, key: Digest) -> Option<Held> {
         let text = fs::read_to_string(self.key_path(organization, key)).ok()?;
-        let layer = text.trim().parse::<Digest>().ok()?;
-        self.path(layer).is_dir().then_some(layer)
+        self.hold(text.trim().parse::<Digest>().ok()?)
     }
 
     /// A fresh place for a tree; `id` must never have been used before.
@@ -114,9 +126,11 @@ impl Layers {
         organization: Uuid,
         key: Digest,
         limits: TreeLimits,
-    ) -> Result<(Digest, TreeSize), LayerError> {
+    ) -> Result<(Held, TreeSize), LayerError> {
         let output = staged.output();
         let (layer, size) = tree::settle(&output, limits)?;
+        // Before looking whether it is there: from now on it is not taken away.
+        let held = self.holds.hold(layer);
         let path = self.path(layer);
         if !path.is_dir() {
             sync_file_system(&output)?;
@@ -128,27 +142,7 @@ impl Layers {
             }
         }
         self.remember(organization, key, layer)?;
-        Ok((layer, size))
-    }
-
-    /// Removes the layers that `used` does not like and what is remembered of them; returns how
-    /// many. No build may be about to use one of them.
-    pub fn sweep(&self, used: impl Fn(Digest) -> bool) -> Result<usize, LayerError> {
-        let mut removed = 0;
-        for entry in fs::read_dir(&self.root).map_err(failed("read", &self.root))?.flatten() {
-            let name = entry.file_name();
-            let Some(layer) = name.to_str().and_then(|name| name.parse::<Digest>().ok()) else {
-                continue;
-            };
-            if !used(layer) {
-                // Renamed first, so that a crash leaves no half layer under its name.
-                let doomed = self.root.join(format!("{MAKING}{layer}"));
-                fs::rename(entry.path(), &doomed).map_err(failed("rename", &doomed))?;
-                fs::remove_dir_all(&doomed).map_err(failed("remove", &doomed))?;
-                removed += 1;
-            }
-        }
-        Ok(removed)
+        Ok((held, size))
     }
 
     fn key_path(&self, organization: Uuid, key: Digest) -> PathBuf {

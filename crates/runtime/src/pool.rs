@@ -243,6 +243,12 @@ impl Pools {
         self.inner.pool(function)?.current()
     }
 
+    /// Every revision that new calls get or a living worker has.
+    #[must_use]
+    pub fn revisions(&self) -> Vec<Arc<Revision>> {
+        self.inner.all().iter().flat_map(|pool| pool.revisions()).collect()
+    }
+
     /// What a function's workers printed outside of calls, oldest first, and how many lines are
     /// gone. It starts anew when all workers of a removed function have ended.
     #[must_use]

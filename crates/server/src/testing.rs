@@ -2,6 +2,7 @@
 //! and made-up objects.
 
 pub mod crash;
+pub mod functions;
 mod golden;
 pub mod index;
 pub mod objects;
@@ -10,5 +11,6 @@ mod refusal;
 mod sandbox;
 mod server;
 
+pub use functions::until;
 pub use platform::TestPlatform;
 pub use server::{Answer, TestServer, World};

@@ -15,7 +15,7 @@ use tokio::time::{Instant, sleep, timeout};
 use uuid::Uuid;
 
 use super::{BuildError, Builder, Built};
-use crate::layer::{Digest, LayerError, Staged, TreeLimits, measure};
+use crate::layer::{Digest, Held, LayerError, Staged, TreeLimits, measure};
 use crate::logs::{FunctionLog, LogTap, last_errors};
 use crate::network::{Relay, RelayLimits};
 use crate::spawn::{
@@ -97,7 +97,7 @@ impl Builder {
         Ok((Built { layer, size: Some(size) }, report))
     }
 
-    async fn find(&self, organization: Uuid, key: Digest) -> Result<Option<Digest>, BuildError> {
+    async fn find(&self, organization: Uuid, key: Digest) -> Result<Option<Held>, BuildError> {
         let layers = self.layers.clone();
         blocking(move || layers.find(organization, key)).await
     }

@@ -197,7 +197,7 @@ fn keep(layers: &Layers, number: u128, fill: impl Fn(&Path)) -> Result<Digest, L
     let staged = layers.stage(Uuid::from_u128(number)).unwrap();
     fill(&staged.output());
     let key = Digest::of(&number.to_be_bytes());
-    layers.keep(staged, Uuid::nil(), key, LIMITS).map(|(layer, _)| layer)
+    layers.keep(staged, Uuid::nil(), key, LIMITS).map(|(layer, _)| layer.digest())
 }
 
 fn files_of(layers: &Layers) -> usize {
@@ -249,15 +249,54 @@ fn a_layer_is_found_by_its_organization_and_key_until_it_is_swept() {
     let (dir, layers) = layers();
     let layer = keep(&layers, 1, |path| fs::write(path.join("f"), "x").unwrap()).unwrap();
     let key = Digest::of(&1_u128.to_be_bytes());
-    assert_eq!(layers.find(Uuid::nil(), key), Some(layer));
-    assert_eq!(layers.find(Uuid::from_u128(1), key), None, "another organization's build");
-    assert_eq!(layers.find(Uuid::nil(), Digest::of(b"other")), None);
+    let find = |organization, key| layers.find(organization, key).map(|held| held.digest());
+    assert_eq!(find(Uuid::nil(), key), Some(layer));
+    assert_eq!(find(Uuid::from_u128(1), key), None, "another organization's build");
+    assert_eq!(find(Uuid::nil(), Digest::of(b"other")), None);
     fs::create_dir(layers.root().join("making-left-over")).unwrap();
     let layers = Layers::open(dir.path().join("layers")).unwrap();
     assert_eq!(files_of(&layers), 2, "leftovers go at the start");
-    assert_eq!(layers.sweep(|used| used == layer).unwrap(), 0);
-    assert_eq!(layers.sweep(|_| false).unwrap(), 1);
+    let sweep = |used: &dyn Fn(Digest) -> bool| layers.begin_sweep().unwrap().finish(used).unwrap();
+    assert_eq!(sweep(&|used| used == layer), 0);
+    assert_eq!(sweep(&|_| false), 1);
     assert_eq!(layers.find(Uuid::nil(), key), None);
+    let keys = layers.root().join("by-key").join(Uuid::nil().to_string());
+    assert_eq!(fs::read_dir(keys).unwrap().count(), 0, "nothing is remembered of it");
+}
+
+#[test]
+fn a_sweep_leaves_what_was_held_since_it_began() {
+    let (_dir, layers) = layers();
+    let made = |number: u128| {
+        keep(&layers, number, |path| fs::write(path.join("f"), number.to_string()).unwrap())
+    };
+    let made: Vec<Digest> = (1..=5).map(|number| made(number).unwrap()).collect();
+    let [before, during, after, long_ago, used] = made[..] else { unreachable!() };
+    let is_there = |layer: Digest| layers.path(layer).is_dir();
+    drop(layers.hold(long_ago).unwrap());
+    let held = layers.hold(before).unwrap();
+    let sweep = layers.begin_sweep().unwrap();
+    assert!(layers.begin_sweep().is_none(), "one at a time");
+    // A build ends while it is asked what is used: the answer may be from before.
+    drop(held);
+    drop(layers.hold(during).unwrap());
+    drop(layers.find(Uuid::nil(), Digest::of(&3_u128.to_be_bytes())).unwrap());
+    assert_eq!(sweep.finish(|layer| layer == used).unwrap(), 1);
+    let check = |layer, expect| assert_eq!(is_there(layer), expect);
+    check(before, true);
+    check(during, true);
+    check(after, true);
+    check(used, true);
+    check(long_ago, false);
+
+    let sweep = layers.begin_sweep().unwrap();
+    let made_again = keep(&layers, 6, |path| fs::write(path.join("f"), "1").unwrap()).unwrap();
+    assert_eq!(made_again, before, "a build makes an old layer again");
+    assert_eq!(sweep.finish(|_| false).unwrap(), 3);
+    check(before, true);
+    assert_eq!(layers.begin_sweep().unwrap().finish(|_| false).unwrap(), 1);
+    check(before, false);
+    assert!(layers.hold(before).is_none(), "what is gone cannot be held");
 }
 
 #[test]

@@ -17,6 +17,12 @@ impl Pool {
         self.lock().current.as_ref().map(|current| Arc::clone(&current.revision))
     }
 
+    pub(super) fn revisions(&self) -> Vec<Arc<Revision>> {
+        let state = self.lock();
+        let current = state.current.iter().map(|current| &current.revision);
+        current.chain(state.entries.iter().map(|entry| &entry.revision)).cloned().collect()
+    }
+
     pub(super) fn waiting(&self) -> u64 {
         let state = self.lock();
         state.waiting.iter().filter(|waiter| !waiter.sender.is_closed()).count() as u64

@@ -19,7 +19,7 @@ async fn a_source_archive_becomes_a_layer_once() {
     let shop = Workshop::new();
     let source = archive(&[("./hello.py", b"x = 1\n"), ("./pkg/data.txt", b"data")]);
     let built = shop.unpack(source.clone()).await.unwrap();
-    let path = shop.builder.layers().path(built.layer);
+    let path = shop.builder.layers().path(built.layer.digest());
     assert_eq!(std::fs::read(path.join("hello.py")).unwrap(), b"x = 1\n");
     assert_eq!(std::fs::read(path.join("pkg/data.txt")).unwrap(), b"data");
     assert_eq!(built.size.unwrap().entries, 3);
@@ -87,7 +87,7 @@ async fn a_job_reads_its_input_says_lines_writes_its_tree_and_reports() {
                  umask; echo tmp > /build/tmp/x; printf report >&3";
     let (built, report) = shop.builder.run(job(&shop, shell), &log).await.unwrap();
     assert_eq!(report, b"report");
-    let path = shop.builder.layers().path(built.layer);
+    let path = shop.builder.layers().path(built.layer.digest());
     assert_eq!(std::fs::read(path.join("input")).unwrap(), b"input");
     assert_eq!(std::fs::read(path.join("note.txt")).unwrap(), b"from the server");
     let (lines, _) = log.follow(0).await;
@@ -197,9 +197,9 @@ async fn a_function_imports_what_pip_installed_into_its_layer() {
     let said = lines.iter().any(|line| line.text.contains("Successfully installed greeting-1.0"));
     assert!(said, "{lines:?}");
     let again = shop.builder.pip_install(pip(&shop, "greeting==1.0\n"), &Arc::default()).await;
-    assert_eq!(again.unwrap(), Built { layer: installed.layer, size: None });
+    assert_eq!(again.unwrap(), Built { layer: installed.layer.clone(), size: None });
     let source = "import greeting\ndef handle(ctx, payload): return greeting.greet(payload)\n";
-    shop.deploy(source, &[installed.layer]).await;
+    shop.deploy(source, &[installed.layer.digest()]).await;
     let answer = text(shop.pools.call(FUNCTION, &call("\"you\"")).await);
     assert_eq!(answer, "\"hello you\"");
     shop.finish().await;

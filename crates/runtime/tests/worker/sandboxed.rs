@@ -43,7 +43,7 @@ async fn a_function_runs_in_a_sandbox_and_sees_itself_under_function() {
 #[tokio::test]
 async fn a_base_proves_itself_by_a_hello_from_the_sandbox() {
     let shop = Workshop::new();
-    let code = shop.unpack(archive(&[("./hello.py", b"")])).await.unwrap().layer;
+    let code = shop.unpack(archive(&[("./hello.py", b"")])).await.unwrap().layer.digest();
     let prove = async |argv: Vec<String>| {
         let revision = Revision::new(RevisionSpec { argv, ..shop.spec(code, &[]) });
         let spec = revision.worker_spec(Uuid::from_u64_pair(random(), random()));
@@ -100,7 +100,8 @@ async fn a_fork_bomb_is_held_and_goes_with_its_worker() {
 async fn a_function_over_its_memory_says_so_and_the_next_call_is_served() {
     let shop = Workshop::new();
     let source = "def handle(ctx, payload):\n    return len(bytearray(payload << 20))\n";
-    let code = shop.unpack(archive(&[("./hello.py", source.as_bytes())])).await.unwrap().layer;
+    let code =
+        shop.unpack(archive(&[("./hello.py", source.as_bytes())])).await.unwrap().layer.digest();
     let mut spec = shop.spec(code, &[]);
     spec.limits = Limits { memory_bytes: 64 << 20, ..Limits::default() };
     shop.pools.set(FUNCTION, Arc::new(Revision::new(spec)));
@@ -183,7 +184,8 @@ async fn a_function_reaches_its_endpoints_and_those_of_the_call_and_nothing_else
         \x20   try:\n\
         \x20       with socket.create_connection((host, port), 5) as s: return s.recv(100).decode()\n\
         \x20   except OSError as error: return 'refused'\n";
-    let code = shop.unpack(archive(&[("./hello.py", source.as_bytes())])).await.unwrap().layer;
+    let code =
+        shop.unpack(archive(&[("./hello.py", source.as_bytes())])).await.unwrap().layer.digest();
     let endpoint = |host: &str, port| Endpoint { host: host.to_owned(), port };
     let mut spec = shop.spec(code, &[]);
     spec.network = NetworkSpec::Bound(vec![endpoint("db.example", 5432)]);

@@ -70,7 +70,7 @@ impl Workshop {
     /// Makes this text the function, with these dependencies.
     pub(crate) async fn deploy(&self, text: &str, dependencies: &[Digest]) {
         let built = self.unpack(archive(&[("./hello.py", text.as_bytes())])).await;
-        let code = built.map_err(|error| error.reason()).unwrap().layer;
+        let code = built.map_err(|error| error.reason()).unwrap().layer.digest();
         let spec = self.spec(code, dependencies);
         self.pools.set(FUNCTION, Arc::new(Revision::new(spec)));
     }

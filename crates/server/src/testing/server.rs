@@ -104,7 +104,7 @@ pub struct TestServer {
     http: reqwest::Client,
     key: String,
     /// Requests that changed something.
-    changes: AtomicUsize,
+    pub(super) changes: AtomicUsize,
 }
 
 /// An answer of the server.

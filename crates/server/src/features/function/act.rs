@@ -4,11 +4,15 @@ use std::sync::Weak;
 
 use async_trait::async_trait;
 use dispatch_engine::{Key, Next, Reconciler};
-use dispatch_model::{Id, Object, function::Function, image::Built};
+use dispatch_model::{
+    Id, Kind, Object,
+    function::{Deployed, Function},
+    image::{Built, Image},
+};
 use dispatch_store::{Batch, CommitError};
 
 use super::{
-    build,
+    build::{self, Outcome},
     plan::{Step, plan},
     project,
 };
@@ -70,10 +74,11 @@ async fn step(platform: &Platform, id: Id<Function>) -> Result<Next, Trouble> {
             }
             Ok(Next::Done)
         }
-        Step::Build(image) => {
-            let outcome = build::build(platform, &function, image.clone()).await?;
-            built(platform, function, image, outcome).await
-        }
+        Step::Build(built) => match build::build(platform, &function, built.clone()).await? {
+            Outcome::Made(deployed, _held) => save(platform, function, Ok(*deployed)).await,
+            Outcome::Failed(reason) => save(platform, function, Err((reason, built))).await,
+            Outcome::ImageLost => image_lost(platform, function, image).await,
+        },
     }
 }
 
@@ -91,11 +96,29 @@ async fn wait(
     Ok(Next::Done)
 }
 
-async fn built(
+/// Layers are a cache: its image makes it again, and wakes us. If that has failed, we say so.
+async fn image_lost(
+    platform: &Platform,
+    function: Object<Function>,
+    image: Option<Object<Image>>,
+) -> Result<Next, Trouble> {
+    let Some(image) = image else { return Ok(Next::Again) };
+    platform.wakers.wake(Kind::Image, image.meta.id.uuid());
+    match image.status.failure {
+        Some(reason) => {
+            let name = image.meta.name;
+            wait(platform, function, format!("its image {name} cannot be made again: {reason}"))
+                .await
+        }
+        None => Ok(Next::Done),
+    }
+}
+
+/// Saves what a build made (`Err`: why not, and on which image).
+async fn save(
     platform: &Platform,
     mut function: Object<Function>,
-    image: Built,
-    outcome: Result<dispatch_model::function::Deployed, String>,
+    outcome: Result<Deployed, (String, Built)>,
 ) -> Result<Next, Trouble> {
     // In service and READY are one step for everybody who brings functions up to date.
     let _turn = platform.functions.refreshing.lock().await;
@@ -118,7 +141,7 @@ async fn built(
                 function.status.failure = Some(reason);
             }
         }
-        Err(reason) => {
+        Err((reason, image)) => {
             function.status.failure = Some(reason);
             function.status.failed_on = Some(image);
         }

@@ -11,6 +11,7 @@ use dispatch_model::{
 };
 use dispatch_runtime::{
     build::SourceBuild,
+    layer::{Digest, Held},
     logs::FunctionLog,
     revision::Revision,
     worker::{Interpreter, Start, StartError},
@@ -24,21 +25,37 @@ use crate::platform::Platform;
 const LOAD_TIMEOUT: Duration = Duration::from_secs(60);
 const GRACE: Duration = Duration::from_secs(1);
 
-/// What came of it. `Err` is the one reason for people.
+/// What came of it.
+#[derive(Debug)]
+pub(super) enum Outcome {
+    /// A revision that loads, and its layers, held until it is stored.
+    Made(Box<Deployed>, Vec<Held>),
+    /// The one reason, for people.
+    Failed(String),
+    /// Of the image there is no layer on this disk: it has to be made first.
+    ImageLost,
+}
+
 pub(super) async fn build(
     platform: &Platform,
     function: &Object<Function>,
     image: Built,
-) -> Result<Result<Deployed, String>, ReadError> {
-    let Ok(digest) = function.spec.source.parse() else {
-        return Ok(Err("its source is lost; update it".to_owned()));
+) -> Result<Outcome, ReadError> {
+    let failed = |reason: String| Ok(Outcome::Failed(reason));
+    let source = match function.spec.source.parse() {
+        Ok(digest) => platform.store.blob(&digest).await?,
+        Err(_) => None,
     };
-    let Some(source) = platform.store.blob(&digest).await? else {
-        return Ok(Err("its source is lost; update it".to_owned()));
+    let Some(source) = source else {
+        return failed("its source is lost; update it".to_owned());
     };
     let interpreter = match platform.workers.python3().await {
         Ok(interpreter) => interpreter,
-        Err(error) => return Ok(Err(error.to_string())),
+        Err(error) => return failed(error.to_string()),
+    };
+    let mut held = match hold(platform, image.layer.as_deref()) {
+        Ok(held) => Vec::from_iter(held),
+        Err(Lost) => return Ok(Outcome::ImageLost),
     };
     let unpack = SourceBuild {
         organization: function.meta.organization.uuid(),
@@ -47,7 +64,7 @@ pub(super) async fn build(
     };
     let code = match platform.workers.builder.unpack(unpack).await {
         Ok(built) => built.layer,
-        Err(error) => return Ok(Err(error.reason())),
+        Err(error) => return failed(error.reason()),
     };
     let spec = &function.spec;
     let deployed = Deployed {
@@ -55,16 +72,17 @@ pub(super) async fn build(
         runtime: "python3".to_owned(),
         base_digest: image.base_digest,
         dependencies: image.layer,
-        code: code.to_string(),
+        code: code.digest().to_string(),
         handler: spec.handler.clone(),
         timeout_ms: spec.timeout_ms,
         schema: spec.schema.clone(),
         secrets: spec.secrets.clone(),
         services: spec.services.clone(),
     };
+    held.push(code);
     let organization = function.meta.organization;
     let Some(organization_name) = project::organization_name(platform, organization).await? else {
-        return Ok(Err("its organization does not exist any more".to_owned()));
+        return failed("its organization does not exist any more".to_owned());
     };
     let whose = project::Whose {
         organization,
@@ -74,9 +92,21 @@ pub(super) async fn build(
     let revision = project::revision(platform, whose, &deployed, Vec::new(), Vec::new()).await;
     let revision = match revision {
         Ok(revision) => revision,
-        Err(reason) => return Ok(Err(reason)),
+        Err(reason) => return failed(reason),
     };
-    Ok(prove(platform, &revision).await.map(|()| deployed))
+    Ok(match prove(platform, &revision).await {
+        Ok(()) => Outcome::Made(Box::new(deployed), held),
+        Err(reason) => Outcome::Failed(reason),
+    })
+}
+
+/// A layer that is not on this disk.
+struct Lost;
+
+fn hold(platform: &Platform, layer: Option<&str>) -> Result<Option<Held>, Lost> {
+    let Some(layer) = layer else { return Ok(None) };
+    let layer: Digest = layer.parse().map_err(|_| Lost)?;
+    platform.workers.builder.layers().hold(layer).map(Some).ok_or(Lost)
 }
 
 /// Loads it once, without services: an import that fails is told now and not at the first call.

@@ -18,6 +18,6 @@ pub use create::create;
 pub use delete::delete;
 pub use get::get;
 pub use list::list;
-pub use project::{follow, project_now, refresh};
+pub use project::{follow, look_for_layers, project_now, refresh};
 pub use settle::settling;
 pub use update::update;

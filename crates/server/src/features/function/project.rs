@@ -221,6 +221,13 @@ pub(super) async fn organization_name(
     Ok(stored.map(|stored| stored.meta().name.clone()))
 }
 
+/// For a call that found no worker and could start none: if that is for want of its layers, they are made again.
+pub fn look_for_layers(platform: &Platform, deployment: &Deployment) {
+    if layers_lost(platform, &deployment.deployed) {
+        platform.wakers.wake(Kind::Function, deployment.id.uuid());
+    }
+}
+
 /// For a call that comes before the controller has looked at the function.
 pub async fn project_now(
     platform: &Platform,

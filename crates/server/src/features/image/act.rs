@@ -81,6 +81,11 @@ async fn step(platform: &Platform, id: Id<Image>) -> Result<Next, Trouble> {
                 // It is built at the next start.
                 () = platform.stopping.cancelled() => return Ok(Next::Done),
             };
+            // Held until the image that refers to it is stored.
+            let (outcome, _held) = match outcome {
+                Ok(made) => (Ok(made.built), made.held),
+                Err(reason) => (Err(reason), None),
+            };
             absorb(&mut image, outcome, log, proof);
             save(platform, &image).await
         }

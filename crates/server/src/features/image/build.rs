@@ -11,6 +11,7 @@ use dispatch_model::{
 use dispatch_runtime::{
     build::{BuildError, PipBuild},
     host::Interpreter,
+    layer::Held,
     logs::FunctionLog,
 };
 
@@ -22,19 +23,29 @@ const LINES_MAX: usize = 200;
 /// Bytes of one of them.
 const LINE_BYTES_MAX: usize = 2_000;
 
+/// What was built, and the layer of it, held until it is stored.
+#[derive(Debug)]
+pub(super) struct Made {
+    pub(super) built: Built,
+    pub(super) held: Option<Held>,
+}
+
 /// What came of it, and the log. `Err` is the one reason for people.
 pub(super) async fn build(
     platform: &Platform,
     image: &Object<Image>,
     base: &Proof,
-) -> (Result<Built, String>, Vec<String>) {
+) -> (Result<Made, String>, Vec<String>) {
     let spec = &image.spec;
     if let Some(reason) = refused_packages(spec) {
         return (Err(reason), Vec::new());
     }
-    let built = |layer| Built { layer, base_digest: base.digest.clone() };
+    let made = |held: Option<Held>| {
+        let layer = held.as_ref().map(|held| held.digest().to_string());
+        Made { built: Built { layer, base_digest: base.digest.clone() }, held }
+    };
     if spec.manifest.trim().is_empty() {
-        return (Ok(built(None)), Vec::new());
+        return (Ok(made(None)), Vec::new());
     }
     let interpreter = match platform.workers.python3().await {
         Ok(interpreter) if interpreter.digest == base.digest => interpreter,
@@ -51,19 +62,19 @@ pub(super) async fn build(
     let plan = &platform.workers.pip;
     let log = Arc::new(FunctionLog::default());
     let job = job(image, &interpreter, plan, &pass);
-    let made = platform.workers.builder.pip_install(job, &log).await;
+    let installed = platform.workers.builder.pip_install(job, &log).await;
     let (printed, _) = log.lines();
     let printed: Vec<String> = printed.iter().map(|line| plan.redact(&line.text)).collect();
     let refused: Vec<String> = pass.refused().iter().map(|words| plan.redact(words)).collect();
     let mut lines = plan.notes.clone();
     lines.extend(printed.iter().cloned());
     lines.extend(refused.iter().map(|words| format!("not reached: {words}")));
-    let outcome = match made {
-        Ok(made) => {
-            if made.size.is_none() {
+    let outcome = match installed {
+        Ok(installed) => {
+            if installed.size.is_none() {
                 lines.push("the same dependencies had been installed before".to_owned());
             }
-            Ok(built(Some(made.layer.to_string())))
+            Ok(made(Some(installed.layer)))
         }
         Err(BuildError::Failed { how, .. }) => {
             Err(words::reason(&how, &printed, &refused, &interpreter.executable))

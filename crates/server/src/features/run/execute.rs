@@ -19,6 +19,7 @@ use uuid::Uuid;
 
 use super::context::{self, CallContext};
 use crate::{
+    features::function::look_for_layers,
     functions::{Check, Deployment},
     platform::Platform,
     schema, time,
@@ -80,7 +81,12 @@ pub async fn execute(platform: &Platform, deployment: &Deployment, request: &Req
                 tries += 1;
                 deployment.context.store(None);
             }
-            outcome => return ended(deployment, outcome, given),
+            outcome => {
+                if let Err(CallError::StartFailed { .. }) = outcome {
+                    look_for_layers(platform, deployment);
+                }
+                return ended(deployment, outcome, given);
+            }
         }
     }
 }
