@@ -4,14 +4,15 @@
 //! another one are on their way out. Nothing here is secret: bindings appear by version only.
 
 use std::fmt;
+use std::sync::Arc;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, Serializer};
 use uuid::Uuid;
 
 use crate::frame::Load;
 use crate::host::Interpreter;
 use crate::layer::{Digest, Layers};
-use crate::spawn::{LayerMount, Limits, NetworkSpec, RootSpec, WorkerSpec};
+use crate::spawn::{HostBase, LayerMount, Limits, NetworkSpec, RootSpec, WorkerSpec};
 
 /// Which credentials of a binding; versions count up from 1 with each rotation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -20,14 +21,51 @@ pub struct BindingVersion {
     pub version: u64,
 }
 
+/// What the workers of one interpreter have in common: many kilobytes, so that all functions share it.
+#[derive(Debug)]
+pub struct Program {
+    argv: Vec<String>,
+    base: HostBase,
+    digest: Digest,
+}
+
+impl Program {
+    /// `argv`: the program and its arguments, as seen inside: [`python3_argv`].
+    #[must_use]
+    pub fn new(argv: Vec<String>, base: HostBase) -> Self {
+        let text = serde_json::to_vec(&(&argv, &base)).expect("texts and UTF-8 paths only");
+        Self { argv, base, digest: Digest::of(&text) }
+    }
+
+    #[must_use]
+    pub fn python3(interpreter: &Interpreter) -> Self {
+        let argv = python3_argv(&interpreter.executable.to_string_lossy());
+        Self::new(argv, interpreter.base())
+    }
+
+    #[must_use]
+    pub fn argv(&self) -> &[String] {
+        &self.argv
+    }
+
+    #[must_use]
+    pub fn base(&self) -> &HostBase {
+        &self.base
+    }
+}
+
+fn by_digest<S: Serializer>(program: &Arc<Program>, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(&program.digest)
+}
+
 /// What a function's workers are made from.
 #[derive(Debug, Clone, Serialize)]
 pub struct RevisionSpec {
     pub organization: Uuid,
-    /// The worker's program and arguments, as seen inside: [`python3_argv`].
-    pub argv: Vec<String>,
+    #[serde(serialize_with = "by_digest")]
+    pub program: Arc<Program>,
     pub environment: Vec<(String, String)>,
-    pub root: RootSpec,
+    pub layers: Vec<LayerMount>,
     pub load: Load,
     /// Of the source archive.
     pub code_digest: String,
@@ -52,6 +90,7 @@ impl RevisionSpec {
     pub fn python3(
         organization: Uuid,
         interpreter: &Interpreter,
+        program: Arc<Program>,
         layers: &Layers,
         code: Digest,
         dependencies: &[Digest],
@@ -68,9 +107,9 @@ impl RevisionSpec {
         mounts.extend(dependencies.iter().zip(&inside).map(|(layer, at)| mount(layer, at)));
         Self {
             organization,
-            argv: python3_argv(&interpreter.executable.to_string_lossy()),
+            program,
             environment: Vec::new(),
-            root: RootSpec { base: interpreter.base(), layers: mounts },
+            layers: mounts,
             load: Load { handler, code: CODE.to_owned(), dependencies: inside },
             code_digest: code.to_string(),
             base_digest: interpreter.digest.clone(),
@@ -122,8 +161,9 @@ impl Revision {
     #[must_use]
     pub fn worker_spec(&self, id: Uuid) -> WorkerSpec {
         let spec = &self.spec;
-        let mut worker =
-            WorkerSpec::new(id, spec.organization, spec.argv.clone(), spec.root.clone());
+        let program = &spec.program;
+        let root = RootSpec { base: program.base.clone(), layers: spec.layers.clone() };
+        let mut worker = WorkerSpec::new(id, spec.organization, program.argv.clone(), root);
         worker.environment.clone_from(&spec.environment);
         worker.limits = spec.limits;
         worker.network = spec.network.clone();
@@ -160,9 +200,9 @@ mod tests {
     fn spec() -> RevisionSpec {
         RevisionSpec {
             organization: Uuid::from_u128(1),
-            argv: vec!["/usr/bin/python3".to_owned()],
+            program: program("/usr/bin/python3"),
             environment: Vec::new(),
-            root: RootSpec::default(),
+            layers: Vec::new(),
             load: Load {
                 handler: "a.b".to_owned(),
                 code: "/function".to_owned(),
@@ -175,6 +215,10 @@ mod tests {
             limits: Limits::default(),
             network: NetworkSpec::Bound(vec![endpoint("a"), endpoint("b")]),
         }
+    }
+
+    fn program(path: &str) -> Arc<Program> {
+        Arc::new(Program::new(vec![path.to_owned()], HostBase::default()))
     }
 
     fn version(binding: u128, version: u64) -> BindingVersion {
@@ -200,6 +244,8 @@ mod tests {
             |spec| spec.network = NetworkSpec::Bound(vec![endpoint("b"), endpoint("a")]),
             true,
         );
+        check("the same program", |spec| spec.program = program("/usr/bin/python3"), true);
+        check("program", |spec| spec.program = program("/usr/bin/python4"), false);
         check("code", |spec| spec.code_digest.push('x'), false);
         check("base", |spec| spec.base_digest.push('x'), false);
         check("handler", |spec| spec.load.handler.push('x'), false);

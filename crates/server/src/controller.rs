@@ -35,8 +35,8 @@ pub async fn keys<K: Noun>(
     platform: &Weak<Platform>,
 ) -> Result<Vec<Key>, Box<dyn std::error::Error + Send + Sync>> {
     let Some(platform) = platform.upgrade() else { return Ok(Vec::new()) };
-    let all = platform.store.list::<K>(&platform.system).await?;
-    Ok(all.iter().map(|stored| Key(stored.meta().id.uuid())).collect())
+    let all = platform.store.ids::<K>(&platform.system).await?;
+    Ok(all.into_iter().map(|id| Key(id.uuid())).collect())
 }
 
 /// The object, unless it is gone or of a form that this program does not know (which its GET says).

@@ -2,12 +2,11 @@
 //! functions go on while the store does not (design §1).
 
 use std::{
-    collections::HashMap,
-    sync::{Arc, Mutex, PoisonError},
+    collections::{HashMap, HashSet},
+    sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard, Weak},
     time::Duration,
 };
 
-use arc_swap::{ArcSwap, ArcSwapOption};
 use dispatch_model::{
     Id, Name,
     function::{Deployed, Function},
@@ -15,8 +14,9 @@ use dispatch_model::{
 };
 use jsonschema::Validator;
 use serde_json::Value;
+use tokio::sync::OwnedMutexGuard;
 
-use crate::{features::run::CallContext, schema};
+use crate::{features::run::ContextCache, schema};
 
 /// The default time-out of a call (decision 37).
 const TIMEOUT_DEFAULT: Duration = Duration::from_secs(60);
@@ -31,9 +31,8 @@ pub struct Deployment {
     pub deployed: Deployed,
     pub input: Option<Check>,
     pub output: Option<Check>,
-    /// What every call is given besides its own: secrets and credentials, decrypted (decision 28). Empty until the
-    /// first call, and again whenever one of them changes.
-    pub context: ArcSwapOption<CallContext>,
+    /// What every call is given besides its own: secrets and credentials, decrypted (decision 28).
+    pub context: ContextCache,
 }
 
 /// A compiled schema.
@@ -62,42 +61,158 @@ impl Deployment {
     }
 }
 
-type ByName = HashMap<(Id<Organization>, Name), Arc<Deployment>>;
+type Served = HashMap<(Id<Organization>, Name), Arc<Deployment>>;
 
 /// The snapshot.
 #[derive(Debug, Default)]
 pub struct Functions {
-    by_name: ArcSwap<ByName>,
-    /// Writers take turns; readers do not wait.
-    writing: Mutex<()>,
-    /// Whoever brings functions up to date with their credentials holds this: it starts workers, once.
-    pub refreshing: tokio::sync::Mutex<()>,
+    served: RwLock<Served>,
+    stored: RwLock<Stored>,
+    turns: Mutex<HashMap<Id<Function>, Weak<tokio::sync::Mutex<()>>>>,
 }
+
+/// Which names functions have, in organizations where somebody has asked for one that is not served. A name that is
+/// not among them is answered without the store; one that is may still be gone.
+#[derive(Debug, Default)]
+struct Stored {
+    names: HashMap<Id<Organization>, HashSet<Name>>,
+    /// Counts functions that were made.
+    made: u64,
+}
+
+/// Leave to say which names there are.
+#[derive(Debug)]
+pub struct Listing {
+    since: u64,
+}
+
+/// Whoever has a function's turn is the only one who brings it up to date, or forgets it.
+pub type Turn = OwnedMutexGuard<()>;
 
 impl Functions {
     pub fn get(&self, organization: Id<Organization>, name: &Name) -> Option<Arc<Deployment>> {
-        self.by_name.load().get(&(organization, name.clone())).cloned()
+        self.served().get(&(organization, name.clone())).cloned()
     }
 
-    pub fn all(&self) -> Vec<Arc<Deployment>> {
-        self.by_name.load().values().cloned().collect()
+    pub fn matching(&self, wanted: impl Fn(&Deployment) -> bool) -> Vec<Arc<Deployment>> {
+        self.served().values().filter(|deployment| wanted(deployment)).cloned().collect()
     }
 
     pub fn put(&self, deployment: Arc<Deployment>) {
-        self.change(|map| {
-            // A function that was made again under the same name has another id.
-            map.insert((deployment.organization, deployment.name.clone()), deployment);
-        });
+        // A function that was made again under the same name has another id.
+        let key = (deployment.organization, deployment.name.clone());
+        self.served.write().unwrap_or_else(PoisonError::into_inner).insert(key, deployment);
     }
 
     pub fn remove(&self, id: Id<Function>) {
-        self.change(|map| map.retain(|_, deployment| deployment.id != id));
+        let mut served = self.served.write().unwrap_or_else(PoisonError::into_inner);
+        served.retain(|_, deployment| deployment.id != id);
     }
 
-    fn change(&self, change: impl FnOnce(&mut ByName)) {
-        let _turn = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut map = HashMap::clone(&self.by_name.load());
-        change(&mut map);
-        self.by_name.store(Arc::new(map));
+    pub async fn turn(&self, id: Id<Function>) -> Turn {
+        let turn = {
+            let mut turns = self.turns.lock().unwrap_or_else(PoisonError::into_inner);
+            match turns.get(&id).and_then(Weak::upgrade) {
+                Some(turn) => turn,
+                None => {
+                    turns.retain(|_, turn| turn.strong_count() > 0);
+                    let turn = Arc::default();
+                    turns.insert(id, Arc::downgrade(&turn));
+                    turn
+                }
+            }
+        };
+        turn.lock_owned().await
+    }
+
+    /// Whether no function of that name can be stored. `Err`: nobody knows; list the names.
+    pub fn is_absent(&self, organization: Id<Organization>, name: &Name) -> Result<bool, Listing> {
+        let stored = self.stored.read().unwrap_or_else(PoisonError::into_inner);
+        match stored.names.get(&organization) {
+            Some(names) => Ok(!names.contains(name)),
+            None => Err(Listing { since: stored.made }),
+        }
+    }
+
+    /// The names that were found. They do not count if a function was made meanwhile.
+    pub fn listed(&self, listing: &Listing, organization: Id<Organization>, names: Vec<Name>) {
+        let mut stored = self.stored();
+        if stored.made == listing.since {
+            stored.names.insert(organization, names.into_iter().collect());
+        }
+    }
+
+    /// A function was stored.
+    pub fn made(&self, organization: Id<Organization>, name: &Name) {
+        let mut stored = self.stored();
+        stored.made += 1;
+        if let Some(names) = stored.names.get_mut(&organization) {
+            names.insert(name.clone());
+        }
+    }
+
+    /// Functions may have been stored.
+    pub fn forget_names(&self, organization: Id<Organization>) {
+        let mut stored = self.stored();
+        stored.made += 1;
+        stored.names.remove(&organization);
+    }
+
+    pub fn forget_all_names(&self) {
+        let mut stored = self.stored();
+        stored.made += 1;
+        stored.names.clear();
+    }
+
+    fn served(&self) -> RwLockReadGuard<'_, Served> {
+        self.served.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn stored(&self) -> RwLockWriteGuard<'_, Stored> {
+        self.stored.write().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use uuid::Uuid;
+
+    use super::*;
+
+    #[test]
+    fn a_name_is_absent_once_the_names_are_known_and_until_it_is_made() {
+        let functions = Functions::default();
+        let here = Id::from_uuid(Uuid::from_u128(1));
+        let name = |text: &str| -> Name { text.parse().unwrap() };
+        let check = |text: &str, expect: Option<bool>| {
+            assert_eq!(functions.is_absent(here, &name(text)).ok(), expect, "{text}");
+        };
+        let listing = functions.is_absent(here, &name("f")).unwrap_err();
+        functions.made(here, &name("f"));
+        functions.listed(&listing, here, Vec::new());
+        check("f", None);
+        let listing = functions.is_absent(here, &name("f")).unwrap_err();
+        functions.listed(&listing, here, vec![name("f")]);
+        check("f", Some(false));
+        check("g", Some(true));
+        functions.made(here, &name("g"));
+        check("g", Some(false));
+        functions.forget_names(here);
+        check("g", None);
+    }
+
+    #[tokio::test]
+    async fn a_function_has_one_turn_at_a_time_and_another_has_its_own() {
+        let functions = Functions::default();
+        let (one, other) = (Id::from_uuid(Uuid::from_u128(1)), Id::from_uuid(Uuid::from_u128(2)));
+        let turn = functions.turn(one).await;
+        drop(functions.turn(other).await);
+        let mut next = Box::pin(functions.turn(one));
+        assert!(futures::poll!(&mut next).is_pending());
+        drop(turn);
+        drop(next.await);
+        assert_eq!(functions.turns.lock().unwrap().len(), 2);
+        drop(functions.turn(Id::from_uuid(Uuid::from_u128(3))).await);
+        assert_eq!(functions.turns.lock().unwrap().len(), 1, "what nobody waits for is let go of");
     }
 }

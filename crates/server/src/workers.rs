@@ -12,6 +12,7 @@ use dispatch_runtime::{
     layer::{LayerError, Layers},
     network::Dial,
     pool::{self, Pools},
+    revision::Program,
     spawn::{Endpoint, Spawn},
     worker::Ambient,
 };
@@ -43,7 +44,14 @@ pub struct Workers {
     /// The `PATH` of the server's environment: where interpreters are looked for.
     path: Option<std::ffi::OsString>,
     /// The one that was found, as long as it is what the machine has.
-    python3: Mutex<Option<Interpreter>>,
+    python3: Mutex<Option<Python>>,
+}
+
+/// The machine's Python, and what all its workers have in common.
+#[derive(Debug, Clone)]
+pub struct Python {
+    pub interpreter: Arc<Interpreter>,
+    pub program: Arc<Program>,
 }
 
 /// What the wiring knows and the workers need.
@@ -95,8 +103,9 @@ impl Workers {
     }
 
     /// The machine's Python. Asking it takes tens of milliseconds, so it is asked once, and again when it changes.
-    pub async fn python3(&self) -> Result<Interpreter, HostError> {
-        let known = self.known_python3().clone().filter(Interpreter::is_current);
+    pub async fn python3(&self) -> Result<Python, HostError> {
+        let known = self.known_python3().clone();
+        let known = known.filter(|python| python.interpreter.is_current());
         if let Some(known) = known {
             return Ok(known);
         }
@@ -106,11 +115,13 @@ impl Workers {
             Ok(found) => found?,
             Err(panic) => std::panic::resume_unwind(panic.into_panic()),
         };
+        let program = Arc::new(Program::python3(&found));
+        let found = Python { interpreter: Arc::new(found), program };
         *self.known_python3() = Some(found.clone());
         Ok(found)
     }
 
-    fn known_python3(&self) -> MutexGuard<'_, Option<Interpreter>> {
+    fn known_python3(&self) -> MutexGuard<'_, Option<Python>> {
         self.python3.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

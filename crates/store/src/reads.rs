@@ -38,6 +38,18 @@ impl Store {
         self.readers().read(move |db| sqlite::list(db, only)).await
     }
 
+    /// The ids of all of them, those included that cannot be read.
+    pub async fn ids<K: Noun>(&self, scope: &impl Scope) -> Result<Vec<Id<K>>, ReadError> {
+        let only = scope.only();
+        self.readers().read(move |db| sqlite::ids(db, only)).await
+    }
+
+    /// The names of all of them, those included that cannot be read.
+    pub async fn names<K: Noun>(&self, scope: &OrgScope) -> Result<Vec<Name>, ReadError> {
+        let only = scope.only();
+        self.readers().read(move |db| sqlite::names::<K>(db, only)).await
+    }
+
     /// Some of them, in the order of their names. Names are unique in one organization only, hence the type of scope.
     pub async fn list_page<K: Noun>(
         &self,

@@ -25,7 +25,14 @@ impl Pools {
             let pool = Arc::clone(pool);
             self.inner.runtime.spawn(async move { pool.retire(binding, before).await })
         });
-        join_all(successions.collect::<Vec<_>>()).await;
+        for ended in join_all(successions.collect::<Vec<_>>()).await {
+            if let Err(error) = ended
+                && error.is_panic()
+            {
+                // What it left undone must not count as done.
+                std::panic::resume_unwind(error.into_panic());
+            }
+        }
     }
 
     /// Lets go of what [`Pools::retire`] remembers of a binding that no longer exists.

@@ -218,15 +218,15 @@ mod tests {
 
     use super::*;
     use crate::frame::Load;
-    use crate::revision::RevisionSpec;
-    use crate::spawn::{Limits, NetworkSpec, RootSpec};
+    use crate::revision::{Program, RevisionSpec};
+    use crate::spawn::{HostBase, Limits, NetworkSpec};
 
     fn revision() -> Arc<Revision> {
         Arc::new(Revision::new(RevisionSpec {
             organization: Uuid::nil(),
-            argv: Vec::new(),
+            program: Arc::new(Program::new(Vec::new(), HostBase::default())),
             environment: Vec::new(),
-            root: RootSpec::default(),
+            layers: Vec::new(),
             load: Load { handler: String::new(), code: String::new(), dependencies: Vec::new() },
             code_digest: String::new(),
             base_digest: String::new(),

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use dispatch_runtime::network::Dial;
 use dispatch_runtime::pool::Call;
-use dispatch_runtime::revision::{Revision, RevisionSpec};
+use dispatch_runtime::revision::{Program, Revision, RevisionSpec};
 use dispatch_runtime::spawn::{Endpoint, Limits, NetworkSpec};
 use dispatch_runtime::worker::Interpreter;
 use futures::FutureExt;
@@ -45,11 +45,12 @@ async fn a_base_proves_itself_by_a_hello_from_the_sandbox() {
     let shop = Workshop::new();
     let code = shop.unpack(archive(&[("./hello.py", b"")])).await.unwrap().layer.digest();
     let prove = async |argv: Vec<String>| {
-        let revision = Revision::new(RevisionSpec { argv, ..shop.spec(code, &[]) });
+        let program = Arc::new(Program::new(argv, shop.base()));
+        let revision = Revision::new(RevisionSpec { program, ..shop.spec(code, &[]) });
         let spec = revision.worker_spec(Uuid::from_u64_pair(random(), random()));
         Interpreter::prove(&*shop.spawner, AMBIENT, spec, Duration::from_secs(60)).await
     };
-    let hello = prove(shop.spec(code, &[]).argv).await.unwrap();
+    let hello = prove(shop.spec(code, &[]).program.argv().to_vec()).await.unwrap();
     assert_eq!(
         (hello.language.as_str(), hello.version),
         ("python3", shop.interpreter.version.clone())

@@ -8,8 +8,8 @@ use bytes::Bytes;
 use dispatch_runtime::frame::{Failure, Load};
 use dispatch_runtime::logs::{FunctionLog, Logs};
 use dispatch_runtime::pool::{Answer, Call, CallError, Phase, Pools, Settings};
-use dispatch_runtime::revision::{BindingVersion, Revision, RevisionSpec, python3_argv};
-use dispatch_runtime::spawn::{DirectSpawner, Limits, NetworkSpec, RootSpec, WorkerSpec};
+use dispatch_runtime::revision::{BindingVersion, Program, Revision, RevisionSpec, python3_argv};
+use dispatch_runtime::spawn::{DirectSpawner, HostBase, Limits, NetworkSpec, RootSpec, WorkerSpec};
 use dispatch_runtime::worker::{
     Ambient, CallInput, Finished, Interpreter, Start, StartError, Worker,
 };
@@ -152,9 +152,9 @@ impl Stage {
         self.sources.push(source);
         Arc::new(Revision::new(RevisionSpec {
             organization: Uuid::nil(),
-            argv: python3_argv("/usr/bin/python3"),
+            program: Arc::new(Program::new(python3_argv("/usr/bin/python3"), HostBase::default())),
             environment: Vec::new(),
-            root: RootSpec::default(),
+            layers: Vec::new(),
             load: Load {
                 handler: "hello.handle".to_owned(),
                 code: code.clone(),

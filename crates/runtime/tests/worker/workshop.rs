@@ -10,7 +10,7 @@ use dispatch_runtime::host::{Interpreter, python3};
 use dispatch_runtime::layer::{Digest, Layers};
 use dispatch_runtime::network::Dial;
 use dispatch_runtime::pool::{Pools, Settings};
-use dispatch_runtime::revision::{Revision, RevisionSpec};
+use dispatch_runtime::revision::{Program, Revision, RevisionSpec};
 use dispatch_runtime::spawn::HostBase;
 use dispatch_runtime::spawner::{Spawner, SpawnerConfig, start};
 use flate2::Compression;
@@ -78,7 +78,8 @@ impl Workshop {
     pub(crate) fn spec(&self, code: Digest, dependencies: &[Digest]) -> RevisionSpec {
         let (layers, handler) = (self.builder.layers(), String::new());
         let python = &self.interpreter;
-        RevisionSpec::python3(ORGANIZATION, python, layers, code, dependencies, handler)
+        let program = Arc::new(Program::python3(python));
+        RevisionSpec::python3(ORGANIZATION, python, program, layers, code, dependencies, handler)
     }
 
     /// Names below the layers' directory: what is there, and what is left over.

@@ -16,7 +16,7 @@ mod writer;
 
 pub(crate) use audit::audit;
 pub(crate) use blobs::blob;
-pub(crate) use objects::{by_id, by_name, list, page, referring};
+pub(crate) use objects::{by_id, by_name, ids, list, names, page, referring};
 pub(crate) use open::open;
 pub(crate) use readers::Readers;
 pub(crate) use runs::{run, runs, surplus, unfinished};

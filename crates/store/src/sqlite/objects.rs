@@ -1,7 +1,7 @@
 //! Objects, and what they hold on to.
 
 use dispatch_model::{
-    Kind, Meta, Name, Noun, Object,
+    Id, Kind, Meta, Name, Noun, Object,
     object::{UnreadableForm, from_stored},
 };
 use rusqlite::{Connection, OptionalExtension, Row, named_params};
@@ -56,6 +56,21 @@ pub(crate) fn list<K: Noun>(
 ) -> Result<Vec<Stored<K>>, ReadError> {
     let sql = format!("{SELECT} WHERE kind = :kind {{scope}} ORDER BY name, organization");
     scoped(connection, only, &sql, &[(":kind", &K::KIND.as_str())], decode)
+}
+
+pub(crate) fn ids<K: Noun>(connection: &Connection, only: Only) -> Result<Vec<Id<K>>, ReadError> {
+    let sql = "SELECT id FROM object WHERE kind = :kind {scope}";
+    let params: Params<'_> = &[(":kind", &K::KIND.as_str())];
+    scoped(connection, only, sql, params, |row| Ok(Id::from_uuid(uuid(row, TABLE, "id")?)))
+}
+
+pub(crate) fn names<K: Noun>(connection: &Connection, only: Only) -> Result<Vec<Name>, ReadError> {
+    let sql = "SELECT name FROM object WHERE kind = :kind {scope}";
+    let params: Params<'_> = &[(":kind", &K::KIND.as_str())];
+    scoped(connection, only, sql, params, |row| {
+        let name: String = column(row, TABLE, "name")?;
+        name.parse().map_err(|_| damaged(TABLE, "name", "it is no name"))
+    })
 }
 
 pub(crate) fn page<K: Noun>(

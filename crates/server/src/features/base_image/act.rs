@@ -81,9 +81,11 @@ async fn step(platform: &Platform, id: Id<BaseImage>) -> Result<Next, Trouble> {
 /// what was missing.
 async fn is_due_again(platform: &Platform, base: &Object<BaseImage>) -> bool {
     match (&base.status.failure, &base.status.proof) {
-        (None, Some(proof)) => {
-            platform.workers.python3().await.map_or(true, |now| now.digest != proof.digest)
-        }
+        (None, Some(proof)) => platform
+            .workers
+            .python3()
+            .await
+            .map_or(true, |now| now.interpreter.digest != proof.digest),
         _ => proof::runtime(&base.spec.docker_url).is_ok(),
     }
 }

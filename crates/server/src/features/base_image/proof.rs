@@ -4,7 +4,6 @@ use std::time::Duration;
 
 use dispatch_model::base_image::Proof;
 use dispatch_runtime::{
-    revision::python3_argv,
     spawn::{RootSpec, WorkerSpec},
     worker::Interpreter,
 };
@@ -53,9 +52,10 @@ pub(super) async fn prove(
     url: &str,
 ) -> Result<Proof, String> {
     let Runtime::Python3 = runtime(url)?;
-    let interpreter = platform.workers.python3().await.map_err(|error| error.to_string())?;
-    let root = RootSpec { base: interpreter.base(), layers: Vec::new() };
-    let argv = python3_argv(&interpreter.executable.to_string_lossy());
+    let python = platform.workers.python3().await.map_err(|error| error.to_string())?;
+    let (interpreter, program) = (python.interpreter, python.program);
+    let root = RootSpec { base: program.base().clone(), layers: Vec::new() };
+    let argv = program.argv().to_vec();
     let spec = WorkerSpec::new(platform.entropy.uuid(), organization, argv, root);
     let workers = &platform.workers;
     Interpreter::prove(workers.spawner.as_ref(), workers.ambient, spec, HELLO_TIMEOUT)
@@ -63,8 +63,8 @@ pub(super) async fn prove(
         .map_err(|error| error.reason())?;
     Ok(Proof {
         runtime: "python3".to_owned(),
-        version: interpreter.version,
-        digest: interpreter.digest,
+        version: interpreter.version.clone(),
+        digest: interpreter.digest.clone(),
         confinement: Vec::new(),
     })
 }

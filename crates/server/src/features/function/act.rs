@@ -65,7 +65,7 @@ async fn step(platform: &Platform, id: Id<Function>) -> Result<Next, Trouble> {
         Step::Forget => forget(platform, &function).await,
         Step::Wait(reason) => wait(platform, function, reason).await,
         Step::Project => {
-            let _turn = platform.functions.refreshing.lock().await;
+            let _turn = platform.functions.turn(id).await;
             if let Some(deployed) = deployed
                 && let Err(reason) = project::project(platform, &function, deployed).await?
             {
@@ -121,7 +121,7 @@ async fn save(
     outcome: Result<Deployed, (String, Built)>,
 ) -> Result<Next, Trouble> {
     // In service and READY are one step for everybody who brings functions up to date.
-    let _turn = platform.functions.refreshing.lock().await;
+    let _turn = platform.functions.turn(function.meta.id).await;
     // The wish may have changed while it was built: then this is not what it asks for any more.
     let Some(now) = controller::load::<Function>(platform, function.meta.id).await? else {
         return Ok(Next::Done);
@@ -152,7 +152,7 @@ async fn save(
 }
 
 async fn forget(platform: &Platform, function: &Object<Function>) -> Result<Next, Trouble> {
-    let _turn = platform.functions.refreshing.lock().await;
+    let _turn = platform.functions.turn(function.meta.id).await;
     leave_service(platform, function.meta.id);
     match platform.store.commit(Batch::system("function deleted").delete(function)).await {
         Ok(_) | Err(CommitError::Gone { .. }) => Ok(Next::Done),

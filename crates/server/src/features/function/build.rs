@@ -50,7 +50,7 @@ pub(super) async fn build(
         return failed("its source is lost; update it".to_owned());
     };
     let interpreter = match platform.workers.python3().await {
-        Ok(interpreter) => interpreter,
+        Ok(python) => python.interpreter,
         Err(error) => return failed(error.to_string()),
     };
     let mut held = match hold(platform, image.layer.as_deref()) {

@@ -24,6 +24,7 @@ pub async fn create(call: &Call) -> Result<Answer, ApiError> {
     };
     let batch = batch.create(&function, &[function.spec.image.uuid()], &[source]);
     call.platform.store.commit(batch).await?;
+    call.platform.functions.made(call.organization, &function.meta.name);
     call.platform.wakers.wake(Kind::Function, id.uuid());
     Ok(Answer::json(&shape::to_wire(&call.platform, &function))?.about(Kind::Function, id.uuid()))
 }

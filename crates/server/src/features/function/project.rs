@@ -1,9 +1,8 @@
 //! From objects to what calls use: the snapshot's entry and the pool's revision. Done again whenever code, image or
 //! the bindings' credentials change; equal input gives the equal revision, and then nothing happens.
 
-use std::{collections::BTreeSet, sync::Arc};
+use std::sync::Arc;
 
-use arc_swap::ArcSwapOption;
 use dispatch_model::{
     Id, Kind, Name, Object,
     function::{Deployed, Function},
@@ -15,17 +14,16 @@ use dispatch_runtime::{
     revision::{BindingVersion, Revision, RevisionSpec},
     spawn::{Endpoint, NetworkSpec},
 };
-use dispatch_store::{Change, ReadError};
-use tokio::sync::broadcast::error::RecvError;
+use dispatch_store::ReadError;
 
 use crate::{
-    features::run::service_credentials,
+    features::run::{ContextCache, service_credentials},
     functions::{Check, Deployment},
     platform::Platform,
 };
 
-/// Puts a deployed function into service. Whoever calls it holds `Functions::refreshing`, so that an older revision
-/// never replaces a newer one and a function that is forgotten does not come back.
+/// Puts a deployed function into service. Whoever calls it has the function's turn, so that an older revision never
+/// replaces a newer one and a function that is forgotten does not come back.
 pub(super) async fn project(
     platform: &Platform,
     function: &Object<Function>,
@@ -62,8 +60,11 @@ pub(super) async fn project(
     if !unchanged {
         put_into_pool(platform, id, &revision).await;
     }
-    let name = function.meta.name.clone();
-    platform.functions.put(Arc::new(deployment(id, organization, name, deployed)));
+    let name = &function.meta.name;
+    match platform.functions.get(organization, name) {
+        Some(now) if now.id == id && now.deployed == *deployed => now.context.clear(),
+        _ => platform.functions.put(Arc::new(deployment(id, organization, name.clone(), deployed))),
+    }
     Ok(Ok(()))
 }
 
@@ -84,70 +85,6 @@ async fn put_into_pool(platform: &Platform, id: Id<Function>, revision: &Arc<Rev
     }
 }
 
-/// Follows the change feed: when secrets or credentials change, what functions hold of them is made again.
-pub async fn follow(platform: Arc<Platform>) {
-    let mut changes = platform.store.watch();
-    loop {
-        let change = tokio::select! {
-            change = changes.recv() => change,
-            () = platform.stopping.cancelled() => return,
-        };
-        let mut changed = BTreeSet::new();
-        let mut everything = false;
-        match change {
-            Ok(change) => note(&mut changed, change),
-            Err(RecvError::Lagged(_)) => everything = true,
-            Err(RecvError::Closed) => return,
-        }
-        // What comes in a burst is worth one look.
-        while let Ok(change) = changes.try_recv() {
-            note(&mut changed, change);
-        }
-        if everything {
-            changed.extend(platform.functions.all().iter().map(|one| one.organization));
-        }
-        for organization in changed {
-            if let Err(error) = refresh(&platform, organization).await {
-                tracing::error!(%organization, %error, "new credentials cannot be read");
-            }
-        }
-    }
-}
-
-fn note(changed: &mut BTreeSet<Id<Organization>>, change: Change) {
-    let matters =
-        matches!(change.kind, Kind::Secret | Kind::ServiceBinding | Kind::ServiceInstance);
-    if matters {
-        changed.insert(change.organization);
-    }
-}
-
-/// Does it again for every function of an organization. When it returns, new calls go to workers that get the
-/// credentials as they are now.
-pub async fn refresh(platform: &Platform, organization: Id<Organization>) -> Result<(), ReadError> {
-    let of_organization = |deployments: Vec<Arc<Deployment>>| {
-        deployments.into_iter().filter(move |deployment| deployment.organization == organization)
-    };
-    for deployment in of_organization(platform.functions.all()) {
-        deployment.context.store(None);
-    }
-    let _turn = platform.functions.refreshing.lock().await;
-    for deployment in of_organization(platform.functions.all()) {
-        if deployment.deployed.services.is_empty() {
-            continue;
-        }
-        let found = platform.store.get_by_id::<Function>(&platform.system, deployment.id).await?;
-        let Some(Ok(function)) = found.map(dispatch_store::Stored::readable) else { continue };
-        // What is stored now: the snapshot may be older than what was built meanwhile.
-        if let (None, Some(deployed)) = (function.meta.deleting, &function.status.deployed)
-            && let Err(reason) = project(platform, &function, deployed).await?
-        {
-            tracing::warn!(function = %function.meta.name, reason, "cannot take new credentials");
-        }
-    }
-    Ok(())
-}
-
 fn deployment(
     id: Id<Function>,
     organization: Id<Organization>,
@@ -161,7 +98,7 @@ fn deployment(
         input: Check::new(deployed.schema.input.as_ref()),
         output: Check::new(deployed.schema.output.as_ref()),
         deployed: deployed.clone(),
-        context: ArcSwapOption::empty(),
+        context: ContextCache::default(),
     }
 }
 
@@ -182,7 +119,7 @@ pub(super) async fn revision(
     bindings: Vec<BindingVersion>,
     endpoints: Vec<Endpoint>,
 ) -> Result<Revision, String> {
-    let interpreter = platform.workers.python3().await.map_err(|error| error.to_string())?;
+    let python = platform.workers.python3().await.map_err(|error| error.to_string())?;
     let digest = |text: &String| -> Result<Digest, String> {
         text.parse().map_err(|_| "a layer's digest is damaged".to_owned())
     };
@@ -190,7 +127,8 @@ pub(super) async fn revision(
         deployed.dependencies.iter().map(digest).collect::<Result<_, _>>()?;
     let mut spec = RevisionSpec::python3(
         whose.organization.uuid(),
-        &interpreter,
+        &python.interpreter,
+        python.program,
         platform.workers.builder.layers(),
         digest(&deployed.code)?,
         &dependencies,
@@ -233,7 +171,7 @@ pub async fn project_now(
     platform: &Platform,
     function: &Object<Function>,
 ) -> Result<(), ReadError> {
-    let _turn = platform.functions.refreshing.lock().await;
+    let _turn = platform.functions.turn(function.meta.id).await;
     if platform.functions.get(function.meta.organization, &function.meta.name).is_some() {
         return Ok(()); // somebody else was faster
     }

@@ -48,7 +48,7 @@ pub(super) async fn build(
         return (Ok(made(None)), Vec::new());
     }
     let interpreter = match platform.workers.python3().await {
-        Ok(interpreter) if interpreter.digest == base.digest => interpreter,
+        Ok(python) if python.interpreter.digest == base.digest => python.interpreter,
         Ok(_) => {
             // Its controller proves the new one, and wakes us.
             platform.wakers.wake(Kind::BaseImage, spec.base_image.uuid());

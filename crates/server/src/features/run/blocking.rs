@@ -51,6 +51,15 @@ pub async fn find(
         return Ok(found);
     }
     let scope = platform.system.organization(organization);
+    match platform.functions.is_absent(organization, name) {
+        Ok(true) => return Err(NotCallable::NotFound),
+        Ok(false) => {}
+        Err(listing) => {
+            let names = platform.store.names::<Function>(&scope).await;
+            let names = names.map_err(NotCallable::Unreadable)?;
+            platform.functions.listed(&listing, organization, names);
+        }
+    }
     let stored = platform.store.get::<Function>(&scope, name).await;
     let Some(Stored::Readable(function)) = stored.map_err(NotCallable::Unreadable)? else {
         return Err(NotCallable::NotFound);

@@ -79,7 +79,7 @@ pub async fn execute(platform: &Platform, deployment: &Deployment, request: &Req
         match platform.workers.pools.call(deployment.id.uuid(), &call).await {
             Err(CallError::Superseded { .. }) if tries < SUPERSEDED_MAX => {
                 tries += 1;
-                deployment.context.store(None);
+                deployment.context.clear();
             }
             outcome => {
                 if let Err(CallError::StartFailed { .. }) = outcome {
@@ -168,9 +168,11 @@ async fn given(
     request: &Request,
 ) -> Result<Arc<CallContext>, RunError> {
     let own = request.secrets.is_empty() && request.services.is_empty();
-    if own && let Some(known) = deployment.context.load_full() {
-        return Ok(known);
-    }
+    let reading = match own.then(|| deployment.context.get()) {
+        Some(Ok(known)) => return Ok(known),
+        Some(Err(reading)) => Some(reading),
+        None => None,
+    };
     let deployed = &deployment.deployed;
     let secrets: Vec<Name> = deployed.secrets.iter().chain(&request.secrets).cloned().collect();
     let services: Vec<ServiceUse> =
@@ -183,8 +185,8 @@ async fn given(
     let loaded = context::load(platform, &scope, &secrets, &services).await.map_err(unreadable)?;
     let loaded = loaded.map_err(|missing| failure("InputError", missing.0))?;
     let loaded = Arc::new(loaded);
-    if own {
-        deployment.context.store(Some(Arc::clone(&loaded)));
+    if let Some(reading) = reading {
+        deployment.context.put(reading, Arc::clone(&loaded));
     }
     Ok(loaded)
 }

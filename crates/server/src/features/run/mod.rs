@@ -4,6 +4,7 @@
 //! is durable, and is taken up again after a crash (decision 15).
 
 mod blocking;
+mod cache;
 mod context;
 mod create;
 mod dispatcher;
@@ -14,6 +15,7 @@ mod record;
 mod redact;
 
 pub use blocking::{NotCallable, find, run};
+pub use cache::ContextCache;
 pub use context::{CallContext, service_credentials};
 pub use create::create;
 pub use dispatcher::{Runs, accept, resume};

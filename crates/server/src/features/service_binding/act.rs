@@ -223,7 +223,7 @@ fn flight(
 
 /// New calls go to fresh workers first; then those that were given the old credentials are asked to end.
 async fn retire(platform: &Platform, binding: &Object<ServiceBinding>) -> Result<(), Trouble> {
-    features::function::refresh(platform, binding.meta.organization).await?;
+    features::function::refresh(platform, binding).await?;
     if let Some(old) = &binding.status.predecessor {
         platform.consumers.retire(binding.meta.id, old.version);
     }
