@@ -7,6 +7,7 @@ mod golden;
 pub mod index;
 pub mod objects;
 mod platform;
+mod process;
 mod refusal;
 mod sandbox;
 mod server;

@@ -3,9 +3,12 @@
 //! A server runs in a runtime of its own, and ends by being dropped with it at a named point; another one takes its
 //! place on the same directory. Verdicts come from the fake broker's own books against the store.
 //!
+//! That is the variant in one process, on a clock that is moved. `exits` has processes that really end, for fewer rows.
+//!
 //! Every row is always tried, and every point of the main rows. Of the combinations of rows, points, actions and ends
 //! every so-manieth is; with `DISPATCH_CRASH_MATRIX=1` in the environment all are, which takes an hour.
 
+mod exits;
 mod rows;
 mod run;
 mod script;

@@ -62,32 +62,49 @@ impl World {
     }
 
     fn settings(&self) -> Settings {
-        let local = "127.0.0.1:0".parse().unwrap();
-        let path = self.directory.path();
         Settings {
-            listen: local,
-            gateway_listen: local,
-            gateway_tls_listen: local,
-            data: path.join("data"),
-            keys: path.join("keys"),
-            client_config: path.join("home/config.json"),
             broker_timeout_ms: self.broker_timeout.as_millis().try_into().unwrap(),
             build: pip::Build { pip: self.pip.clone() },
-            ..Settings::default()
+            ..settings(self.directory.path())
         }
     }
 
     /// Without a sandbox, unless the world has one.
     fn machine(&self) -> Machine {
         let spawner = self.spawner.clone();
-        Machine {
-            confinement: String::new(),
-            spawner: spawner.unwrap_or_else(|| Arc::new(DirectSpawner)),
-            ambient: Ambient { unix_ms: || 1_800_000_000_000, random },
-            executable: std::env::current_exe().unwrap(),
-            path: None,
-        }
+        machine(spawner.unwrap_or_else(|| Arc::new(DirectSpawner)))
     }
+}
+
+/// Everything in this directory, and on loopback.
+pub(super) fn settings(directory: &Path) -> Settings {
+    let local = "127.0.0.1:0".parse().unwrap();
+    Settings {
+        listen: local,
+        gateway_listen: local,
+        gateway_tls_listen: local,
+        data: directory.join("data"),
+        keys: directory.join("keys"),
+        client_config: directory.join("home/config.json"),
+        ..Settings::default()
+    }
+}
+
+pub(super) fn machine(spawner: Arc<dyn Spawn>) -> Machine {
+    Machine {
+        confinement: String::new(),
+        spawner,
+        ambient: Ambient { unix_ms: || 1_800_000_000_000, random },
+        executable: std::env::current_exe().unwrap(),
+        path: None,
+    }
+}
+
+/// The administrator's key, as the first start has written it for the command line.
+pub(super) fn key(directory: &Path) -> String {
+    let config = std::fs::read_to_string(directory.join("home/config.json")).unwrap();
+    let config: Value = serde_json::from_str(&config).unwrap();
+    config["contexts"]["127-0-0-1"]["cookie"].as_str().unwrap().to_owned()
 }
 
 /// Never the same twice in a process, which is all that tests need of it.
@@ -134,10 +151,7 @@ impl TestServer {
             faults: world.faults.clone(),
         };
         let running = server::start(world.settings(), parts).await.unwrap();
-        let config = world.directory.path().join("home/config.json");
-        let config: Value =
-            serde_json::from_str(&std::fs::read_to_string(config).unwrap()).unwrap();
-        let key = config["contexts"]["127-0-0-1"]["cookie"].as_str().unwrap().to_owned();
+        let key = key(world.directory.path());
         let http = reqwest::Client::builder().no_proxy().tls_certs_only([]).build().unwrap();
         Self { running, world, http, key, changes: AtomicUsize::new(0) }
     }
