@@ -15,8 +15,8 @@ impl Running {
     /// Takes the settings over, and the certificate as it is on disk. Returns the keys that have changed and count
     /// only after a restart. An error leaves everything as it was.
     pub fn reload(&self, wanted: &Settings) -> Result<Vec<String>, StartError> {
-        let certificate =
-            dispatch_gateway::tls::load_or_create(&self.settings.data.join("tls"), &[])?;
+        let tls = self.settings.data.join("tls");
+        let certificate = dispatch_gateway::tls::load_or_create(&tls, &self.host_names)?;
         self.tls.store(certificate.config);
         self.platform.brokers.set_request_timeout_ms(wanted.broker_timeout_ms);
         self.connector.set_allow_private(wanted.allow_private_addresses);
@@ -43,11 +43,13 @@ mod tests {
     async fn the_gateway_shows_the_certificate_that_is_on_disk_after_a_reload() {
         let server = TestServer::start().await;
         let tls = server.running.settings.data.join("tls");
-        let url = format!("https://{}/none", server.running.addresses.gateway_tls);
+        // By the machine's name, which the server put into the certificate that it made.
+        let gateway = server.running.addresses.gateway_tls;
+        let url = format!("https://box.example:{}/none", gateway.port());
         let trusting = |pem: &[u8]| {
             let certificate = reqwest::Certificate::from_pem(pem).unwrap();
             let client = reqwest::Client::builder().no_proxy().tls_certs_only([certificate]);
-            client.build().unwrap().get(&url).send()
+            client.resolve("box.example", gateway).build().unwrap().get(&url).send()
         };
         let before = std::fs::read(tls.join("certificate.pem")).unwrap();
         assert_eq!(trusting(&before).await.unwrap().status(), 404);

@@ -50,8 +50,9 @@ pub struct Running {
     pub(crate) settings: Settings,
     pub(crate) platform: Arc<Platform>,
     pub(crate) connector: Arc<Connector>,
-    /// The gateway's certificate.
+    /// The gateway's certificate, and for whom one of our own is made.
     pub(crate) tls: Arc<ArcSwap<ServerConfig>>,
+    pub(crate) host_names: Vec<String>,
     stop: CancellationToken,
     tasks: JoinSet<()>,
     _lock: File,
@@ -99,6 +100,8 @@ pub struct Parts {
     pub clock: Arc<dyn Clock>,
     pub entropy: Arc<dyn Entropy>,
     pub machine: Machine,
+    /// The machine's name, for the gateway's own certificate.
+    pub host_name: Option<String>,
     /// Who a server that was started as root goes on as.
     pub run_as: Option<RunAs>,
     #[cfg(test)]
@@ -111,7 +114,8 @@ pub async fn start(settings: Settings, parts: Parts) -> Result<Running, StartErr
     let faults = parts.faults.clone();
     #[cfg(not(test))]
     let faults = crate::faults::Faults::default();
-    let Parts { clock, entropy, machine, run_as, .. } = parts;
+    let Parts { clock, entropy, machine, host_name, run_as, .. } = parts;
+    let host_names: Vec<String> = host_name.into_iter().collect();
     let lock = lock(&settings)?;
     let keyring = Keyring::open(&settings.keys)?;
     let options = dispatch_store::Options::new(settings.data.join("dispatch.db"), keyring);
@@ -128,7 +132,8 @@ pub async fn start(settings: Settings, parts: Parts) -> Result<Running, StartErr
             settings.gateway_tls_listen,
         )?,
     };
-    let certificate = dispatch_gateway::tls::load_or_create(&settings.data.join("tls"), &[])?;
+    let certificate =
+        dispatch_gateway::tls::load_or_create(&settings.data.join("tls"), &host_names)?;
     let found = first_start::prepare(&store, &system, clock.as_ref(), entropy.as_ref()).await?;
     if !settings.client_config.as_os_str().is_empty() {
         let key = found.new_key.as_deref();
@@ -224,6 +229,7 @@ pub async fn start(settings: Settings, parts: Parts) -> Result<Running, StartErr
         platform,
         connector,
         tls,
+        host_names,
         stop,
         tasks,
         _lock: lock,

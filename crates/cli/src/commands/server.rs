@@ -67,6 +67,7 @@ pub fn run(args: &Args) -> Result<(), CliError> {
             clock: Arc::new(SystemClock),
             entropy: Arc::new(SystemEntropy),
             machine: prepared.machine()?,
+            host_name: machine::host_name(),
             run_as: run_as(&settings.user, is_root)?,
         };
         let running = dispatch_server::start(settings, parts).await;

@@ -159,6 +159,7 @@ async fn serve() {
         clock: Arc::new(SystemClock),
         entropy: Arc::new(SystemEntropy),
         machine: machine(Arc::new(DirectSpawner)),
+        host_name: None,
         faults: Faults::scripted(Arc::new(script)),
     };
     let running = server::start(settings(&directory), parts).await.unwrap();

@@ -148,6 +148,7 @@ impl TestServer {
             clock: Arc::clone(&world.clock) as _,
             entropy: Arc::clone(&world.entropy) as _,
             machine: world.machine(),
+            host_name: Some("box.example".to_owned()),
             faults: world.faults.clone(),
         };
         let running = server::start(world.settings(), parts).await.unwrap();
