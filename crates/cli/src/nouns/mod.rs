@@ -117,10 +117,13 @@ impl State {
     #[must_use]
     pub fn with_operation(mut self, broker: &str, operation: Option<&LastOperation>) -> Self {
         let Some(operation) = operation else { return self };
-        if let Some(words) = doing(&operation.kind).filter(|_| !self.at_rest) {
+        // What is being removed is told of the last thing that was done to it until the broker is asked.
+        let ends = matches!(operation.kind.as_str(), "delete" | "unbind");
+        let counts = ends || self.status != "DELETING";
+        if let Some(words) = doing(&operation.kind).filter(|_| counts && !self.at_rest) {
             words.clone_into(&mut self.doing);
         }
-        if self.says.is_empty() && !self.good {
+        if self.says.is_empty() && counts && !self.good {
             self.says = clean::line(&operation.description);
         }
         if !self.says.is_empty() {
@@ -165,21 +168,41 @@ mod tests {
 
     #[test]
     fn the_brokers_words_are_shown_while_it_works_and_when_it_failed() {
-        let check = |status: &str, reason: Option<&str>, expect: (&str, &str, bool, bool)| {
-            let operation = LastOperation {
-                kind: "create".into(),
-                state: String::new(),
-                description: "creating\u{7} rules".into(),
-                since: 0,
+        let check =
+            |status: &str, kind: &str, reason: Option<&str>, expect: (&str, &str, bool, bool)| {
+                let operation = LastOperation {
+                    kind: kind.to_owned(),
+                    state: String::new(),
+                    description: "creating\u{7} rules".into(),
+                    since: 0,
+                };
+                let reason = reason.map(|text| vec![text.to_owned()]);
+                let state =
+                    State::of(status, reason.as_ref()).with_operation("osba", Some(&operation));
+                let got = (state.doing.as_str(), state.says.as_str(), state.at_rest, state.good);
+                assert_eq!(got, expect, "{status} {kind}");
             };
-            let reason = reason.map(|text| vec![text.to_owned()]);
-            let state = State::of(status, reason.as_ref()).with_operation("osba", Some(&operation));
-            let got = (state.doing.as_str(), state.says.as_str(), state.at_rest, state.good);
-            assert_eq!(got, expect);
-        };
-        check("INITIALIZED", None, ("provisioning", "osba: \"creating rules\"", false, false));
-        check("CREATING", Some("busy"), ("provisioning", "osba: \"busy\"", false, false));
-        check("READY", None, ("ready", "", true, true));
-        check("ERROR", Some("quota exceeded"), ("error", "osba: \"quota exceeded\"", true, false));
+        check(
+            "INITIALIZED",
+            "create",
+            None,
+            ("provisioning", "osba: \"creating rules\"", false, false),
+        );
+        check("CREATING", "create", Some("busy"), ("provisioning", "osba: \"busy\"", false, false));
+        check("DELETING", "create", None, ("deleting", "", false, false));
+        check("DELETING", "bind", Some("in use"), ("deleting", "osba: \"in use\"", false, false));
+        check(
+            "DELETING",
+            "delete",
+            None,
+            ("deprovisioning", "osba: \"creating rules\"", false, false),
+        );
+        check("READY", "create", None, ("ready", "", true, true));
+        check(
+            "ERROR",
+            "create",
+            Some("quota exceeded"),
+            ("error", "osba: \"quota exceeded\"", true, false),
+        );
     }
 }
