@@ -52,7 +52,20 @@ pub fn run(arguments: impl Iterator<Item = OsString>) -> ExitCode {
 }
 
 fn command() -> Command {
-    shaped(CommandLine::command())
+    let mut command = shaped(CommandLine::command());
+    // Only now do the commands have the flags that all of them take.
+    command.build();
+    command.mut_subcommand("server", alone).mut_subcommand("broker", alone)
+}
+
+/// A command that talks to no server shows no flags about one.
+fn alone(command: Command) -> Command {
+    command
+        .mut_args(|arg| {
+            let global = arg.get_help_heading() == Some("Global Flags");
+            if global { arg.hide(true) } else { arg }
+        })
+        .mut_subcommands(alone)
 }
 
 /// Headings as the first command line had them, in every command.

@@ -37,6 +37,8 @@ fn a_verb_without_a_noun_explains_itself_and_ends_well() {
         .run("create")
         .run("update function hello")
         .run("create serviceinstance --help")
+        .run("server --help")
+        .run("broker postgresql --help")
         .run("--version")
         .check();
 }

@@ -79,6 +79,8 @@ fn runs_are_listed_and_the_last_one_is_found() {
         .answer(200, &list)
         .run("get run -o name")
         .run("get run a b c")
+        .hold()
+        .interrupt("get runs hello --follow", "since")
         .check();
 }
 

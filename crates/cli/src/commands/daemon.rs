@@ -81,24 +81,26 @@ pub fn say(text: &str) {
     let _ = stdout.flush();
 }
 
-/// Ends with the first SIGTERM or SIGINT. A second one ends the process at once.
-pub async fn asked_to_stop() {
-    let (Ok(mut terminate), Ok(mut interrupt)) =
-        (signal(SignalKind::terminate()), signal(SignalKind::interrupt()))
-    else {
-        return std::future::pending().await;
-    };
-    tokio::select! {
-        _ = terminate.recv() => {}
-        _ = interrupt.recv() => {}
-    }
-    tokio::spawn(async move {
+/// Ends with the first SIGTERM or SIGINT. A second one ends the process at once. Must be called inside a tokio runtime,
+/// before anybody is told that there is something to stop: from the call on, not from the first poll, none is missed.
+pub fn asked_to_stop() -> impl Future<Output = ()> {
+    let signals = (signal(SignalKind::terminate()), signal(SignalKind::interrupt()));
+    async move {
+        let (Ok(mut terminate), Ok(mut interrupt)) = signals else {
+            return std::future::pending().await;
+        };
         tokio::select! {
             _ = terminate.recv() => {}
             _ = interrupt.recv() => {}
         }
-        std::process::exit(1);
-    });
+        tokio::spawn(async move {
+            tokio::select! {
+                _ = terminate.recv() => {}
+                _ = interrupt.recv() => {}
+            }
+            std::process::exit(1);
+        });
+    }
 }
 
 /// SIGHUP, each time that it comes. Must be called inside a tokio runtime; from then on the signal ends nothing.

@@ -62,15 +62,20 @@ pub fn run(args: &Args) -> Result<(), CliError> {
     let log = daemon::log_to_stderr(&settings.log)?;
     daemon::run(async {
         let mut reloads = daemon::asked_to_reload()?;
+        let mut asked_to_stop = pin!(daemon::asked_to_stop());
         let client_config = settings.client_config.clone();
         let parts = Parts {
             clock: Arc::new(SystemClock),
             entropy: Arc::new(SystemEntropy),
             machine: prepared.machine()?,
-            host_name: machine::host_name(),
+            host_name: host_name(),
             run_as: run_as(&settings.user, is_root)?,
         };
-        let running = dispatch_server::start(settings, parts).await;
+        let running = tokio::select! {
+            running = dispatch_server::start(settings, parts) => running,
+            // What was begun is as after a crash, which every start takes up.
+            () = &mut asked_to_stop => return Ok(()),
+        };
         let running = running.map_err(|error| daemon::failed(&error))?;
         let addresses = running.addresses;
         daemon::say(&format!("dispatch server listens on http://{}", addresses.control_plane));
@@ -78,7 +83,6 @@ pub fn run(args: &Args) -> Result<(), CliError> {
             daemon::say(&format!("login for the command line: {}", client_config.display()));
         }
         daemon::tell_service_manager("READY=1");
-        let mut asked_to_stop = pin!(daemon::asked_to_stop());
         loop {
             tokio::select! {
                 () = &mut asked_to_stop => break,
@@ -94,6 +98,14 @@ pub fn run(args: &Args) -> Result<(), CliError> {
         running.stop().await;
         Ok(())
     })
+}
+
+/// What this machine is called, if clients could use that: names that are not set look like `(none)`.
+fn host_name() -> Option<String> {
+    let name = std::fs::read_to_string("/proc/sys/kernel/hostname").ok()?;
+    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '.');
+    let name = name.trim();
+    (!name.is_empty() && name.chars().all(plain)).then(|| name.to_owned())
 }
 
 /// What is wrong with new settings is logged, and the server goes on with the old ones.

@@ -30,7 +30,8 @@ impl Noun for ServiceClass {
             self.broker.clone(),
             self.bindable.to_string(),
             self.plans.iter().map(|plan| plan.name.clone()).collect::<Vec<_>>().join("\n"),
-            self.status.clone(),
+            // What could be enabled is listed when it is asked for.
+            if self.enabled { self.status.clone() } else { "AVAILABLE".to_owned() },
         ]
     }
 

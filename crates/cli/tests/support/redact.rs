@@ -28,8 +28,20 @@ impl Redactor {
         let text = replace(&text, Pattern::uuid(), "id");
         let text = replace(&text, Pattern::clock(), "");
         let text = if self.real { seconds(&dates(&without_progress(&text))) } else { text };
-        spans(&sources(&text))
+        spans(&sources(&following(&text)))
     }
+}
+
+/// `since=1795160033`: runs from now on.
+fn following(text: &str) -> String {
+    let mut parts = text.split("since=");
+    let mut out = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        let rest = part.trim_start_matches(|c: char| c.is_ascii_digit());
+        out.push_str(if rest.len() < part.len() { "since=<now>" } else { "since=" });
+        out.push_str(rest);
+    }
+    out
 }
 
 /// A shape: `h` is a hexadecimal digit, `9` a decimal one, everything else itself.

@@ -60,10 +60,9 @@ pub fn run(args: Args) -> Result<(), CliError> {
             .await
             .map_err(|e| CliError::input(format!("cannot listen on {}: {e}", args.listen)))?;
         let address = listener.local_addr()?;
+        let asked_to_stop = daemon::asked_to_stop();
         daemon::say(&format!("broker postgresql listens on http://{address}"));
-        serve(options, listener, daemon::asked_to_stop())
-            .await
-            .map_err(|error| daemon::failed(&error))
+        serve(options, listener, asked_to_stop).await.map_err(|error| daemon::failed(&error))
     })
 }
 

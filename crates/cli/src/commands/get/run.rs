@@ -8,7 +8,7 @@ use uuid::Uuid;
 use crate::{
     clock,
     commands::{arity, get},
-    error::CliError,
+    error::{CliError, Kind},
     session::{NO_BODY, Received, Session},
 };
 
@@ -56,8 +56,15 @@ pub async fn run(session: Session, args: Args) -> Result<(), CliError> {
     get::print(session.console, &[last], &raw)
 }
 
-/// Rows without a header, each run once per status.
+/// Rows without a header, each run once per status, until Ctrl-C, which ends it with code 1 as ever.
 async fn follow(session: &Session, function: Option<&String>) -> Result<(), CliError> {
+    tokio::select! {
+        error = rows(session, function) => error,
+        _ = tokio::signal::ctrl_c() => Err(Kind::Said.into()),
+    }
+}
+
+async fn rows(session: &Session, function: Option<&String>) -> Result<(), CliError> {
     let mut shown: BTreeSet<(Uuid, String)> = BTreeSet::new();
     let mut since = clock::now().as_second();
     let mut tick = tokio::time::interval(TICK);

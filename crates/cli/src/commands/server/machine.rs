@@ -69,14 +69,6 @@ fn no_core_dumps() -> Result<(), CliError> {
         .map_err(|error| CliError::input(format!("cannot switch core dumps off: {error}")))
 }
 
-/// What this machine is called, if clients could use that: names that are not set look like `(none)`.
-pub(super) fn host_name() -> Option<String> {
-    let name = fs::read_to_string("/proc/sys/kernel/hostname").ok()?;
-    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '.');
-    let name = name.trim();
-    (!name.is_empty() && name.chars().all(plain)).then(|| name.to_owned())
-}
-
 impl Prepared {
     /// Must be called inside a tokio runtime.
     pub(super) fn machine(self) -> Result<Machine, CliError> {
