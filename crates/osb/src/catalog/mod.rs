@@ -45,7 +45,11 @@ pub struct Fault {
 
 impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} ({})", self.message, self.path)
+        // The catalogue as a whole has no path.
+        match self.path.as_str() {
+            "" => f.write_str(&self.message),
+            path => write!(f, "{} ({path})", self.message),
+        }
     }
 }
 

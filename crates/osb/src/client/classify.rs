@@ -105,7 +105,9 @@ fn outcome<A>(
     match answer.status {
         200 => match valid(&answer, reading, read) {
             Ok((done, _)) => Outcome::Done(done),
-            Err(reason) => Outcome::Garbled(format!("HTTP 200, but of its body: {reason}")),
+            Err(reason) => {
+                Outcome::Garbled(format!("HTTP 200, and its body is of no use: {reason}"))
+            }
         },
         201 if verb == Verb::Create => match valid(&answer, reading, read) {
             Ok((done, _)) => Outcome::Done(done),
@@ -175,7 +177,9 @@ fn object(answer: &Answer, depth: usize) -> Result<Value, String> {
 }
 
 fn malformed<A>(answer: &Answer, reason: &str) -> Outcome<A> {
-    let description = format!("HTTP {} with {}: {reason}", answer.status, words::what(answer));
+    let seen = format!("HTTP {} with {}", answer.status, words::what(answer));
+    // Why it could not be read is said already.
+    let description = if answer.body.is_err() { seen } else { format!("{seen}: {reason}") };
     Outcome::Unclear(Doubt { status: Some(answer.status), ..Doubt::unanswered(description) })
 }
 
@@ -210,7 +214,9 @@ pub fn polled(exchange: Exchange, reading: Reading) -> Polled {
     match answer.status {
         200 => match object(&answer, reading.json_depth) {
             Ok(value) => body::state(&value, words::retry_after(&answer.headers)),
-            Err(reason) => Polled::Unknown(format!("HTTP 200, but of its body: {reason}")),
+            Err(reason) => {
+                Polled::Unknown(format!("HTTP 200, and its body is of no use: {reason}"))
+            }
         },
         400 => Polled::BadRequest(words::refusal(&answer)),
         404 => Polled::NotFound,
@@ -245,7 +251,9 @@ fn fetched<A>(
     match answer.status {
         200 => match object(&answer, reading.json_depth).and_then(read) {
             Ok(document) => Fetched::Found(document),
-            Err(reason) => Fetched::Failed(format!("HTTP 200, but of its body: {reason}")),
+            Err(reason) => {
+                Fetched::Failed(format!("HTTP 200, and its body is of no use: {reason}"))
+            }
         },
         404 => Fetched::Absent,
         status => {
@@ -275,7 +283,9 @@ pub fn catalog(exchange: Exchange, reading: Reading) -> Result<super::CatalogFet
                     let etag = etag.and_then(|value| value.to_str().ok()).map(str::to_owned);
                     Catalog::Fetched { document, api_version, etag }
                 }
-                Err(reason) => Catalog::Failed(format!("HTTP 200, but of its body: {reason}")),
+                Err(reason) => {
+                    Catalog::Failed(format!("HTTP 200, and its body is of no use: {reason}"))
+                }
             }
         }
         304 => Catalog::Unchanged { api_version },

@@ -205,7 +205,7 @@ mod tests {
         assert_eq!(made.body["serviceClasses"], json!({}));
 
         for (answer, expect) in [
-            (RawAnswer::new(200, "<html>"), "HTTP 200, but of its body"),
+            (RawAnswer::new(200, "<html>"), "HTTP 200, and its body is of no use"),
             (RawAnswer::error(500, "", "out to lunch"), "out to lunch"),
         ] {
             platform.broker.always(CallKind::Catalog, Some(Fault::Instead(answer)));
