@@ -168,6 +168,10 @@ fn table(
 
 /// A command that works as it stands, for a plan that takes parameters if there is one.
 fn example(class: &ServiceClass) -> String {
+    if !class.enabled {
+        let (name, broker) = (quoted(&class.name), quoted(&class.broker));
+        return format!("dispatch create serviceclass {name} --broker {broker}");
+    }
     let with_parameters = |plan: &&ServicePlan| !schema::parameters(&plan.schema.create).is_empty();
     let plan = class.plans.iter().rev().find(with_parameters).or(class.plans.first());
     let mut words = vec!["dispatch create serviceinstance my-db".to_owned(), quoted(&class.name)];
@@ -204,7 +208,9 @@ mod tests {
     fn class(mut value: Value) -> ServiceClass {
         let common = json!({"id": ID, "kind": "ServiceClass", "brokerID": ID, "enabled": true, "status": "READY",
             "reason": null, "createdTime": 0, "tags": null});
-        value.as_object_mut().unwrap().extend(common.as_object().unwrap().clone());
+        for (key, common) in common.as_object().unwrap() {
+            value.as_object_mut().unwrap().entry(key).or_insert(common.clone());
+        }
         for plan in value["plans"].as_array_mut().unwrap() {
             let plan = plan.as_object_mut().unwrap();
             plan.extend(json!({"id": ID, "kind": "ServicePlan"}).as_object().unwrap().clone());
@@ -282,6 +288,16 @@ Try   dispatch create serviceinstance my-db 'p.mysql' 'it'\\''s' --wait
     #[test]
     fn what_the_broker_does_not_say_was_seen_by_others() {
         let bind = json!({"properties": {"role": {"type": "string", "enum": ["reader", "owner"]}}});
+        check(
+            json!({"name": "c", "broker": "b", "plans": [], "enabled": false}),
+            &[],
+            "\
+c             broker b · not bindable · not enabled
+PLAN  COST  YOU GET
+PARAMETERS  the broker gives no schema
+Try   dispatch create serviceclass c --broker b
+",
+        );
         check(
             json!({"name": "c", "broker": "b", "bindable": true, "plans": [
                 {"name": "p", "schema": {"create": {}, "update": {}, "bind": bind}}]}),
