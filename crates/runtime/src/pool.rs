@@ -17,6 +17,7 @@ mod start;
 mod state;
 
 use std::collections::HashMap;
+use std::fmt;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
@@ -86,7 +87,7 @@ impl Default for Settings {
 }
 
 /// One call of a function. Cloning copies no payload.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Call {
     /// The run's id.
     pub id: Uuid,
@@ -100,6 +101,19 @@ pub struct Call {
     pub bindings: Arc<[BindingVersion]>,
     /// What the function must be able to reach for this call, if more than its revision says.
     pub endpoints: Arc<[Endpoint]>,
+}
+
+impl fmt::Debug for Call {
+    /// Without what it carries: credentials and people's data.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Call")
+            .field("id", &self.id)
+            .field("timeout", &self.timeout)
+            .field("context_bytes", &self.context.len())
+            .field("payload_bytes", &self.payload.len())
+            .field("bindings", &self.bindings)
+            .finish_non_exhaustive()
+    }
 }
 
 /// What became of a call that reached its function.
@@ -317,6 +331,29 @@ impl Inner {
         let mut functions = self.functions.write().unwrap_or_else(PoisonError::into_inner);
         if functions.get(&function).is_some_and(|pool| pool.is_gone()) {
             functions.remove(&function);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn debug_shows_neither_payload_nor_context() {
+        let secret = Bytes::from_static(b"hunter2");
+        let (context, payload) = (secret.clone(), secret);
+        let (bindings, endpoints) = (Arc::default(), Arc::default());
+        let timeout = Duration::from_secs(1);
+        let input = CallInput {
+            run: Uuid::nil(),
+            timeout,
+            context: context.clone(),
+            payload: payload.clone(),
+        };
+        let call = Call { id: Uuid::nil(), timeout, context, payload, bindings, endpoints };
+        for text in [format!("{call:?}"), format!("{input:?}")] {
+            assert!(!text.contains("hunter2"), "{text}");
         }
     }
 }

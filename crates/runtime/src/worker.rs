@@ -7,6 +7,7 @@ mod channel;
 mod start;
 mod watch;
 
+use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -36,7 +37,7 @@ pub struct Ambient {
 }
 
 /// One call, ready to be sent.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct CallInput {
     /// The run's id.
     pub run: Uuid,
@@ -46,6 +47,18 @@ pub struct CallInput {
     pub context: Bytes,
     /// One JSON value, at most [`crate::frame::MAX_PAYLOAD_BYTES`]. It is not parsed here.
     pub payload: Bytes,
+}
+
+impl fmt::Debug for CallInput {
+    /// Without what it carries: credentials and people's data.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("CallInput")
+            .field("run", &self.run)
+            .field("timeout", &self.timeout)
+            .field("context_bytes", &self.context.len())
+            .field("payload_bytes", &self.payload.len())
+            .finish()
+    }
 }
 
 /// How a call ended.
@@ -160,7 +173,6 @@ pub(crate) struct Shared {
 }
 
 /// The call that a worker is at.
-#[derive(Debug)]
 struct Open {
     call: u64,
     deadline: Instant,
@@ -170,6 +182,13 @@ struct Open {
     written: usize,
     /// The result, while it is being checked.
     result: Option<Bytes>,
+}
+
+impl fmt::Debug for Open {
+    /// Without what it carries: credentials and people's data.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Open").field("written", &self.written).finish_non_exhaustive()
+    }
 }
 
 impl Worker {

@@ -5,7 +5,7 @@
 
 use std::{
     io,
-    net::{IpAddr, SocketAddr},
+    net::{IpAddr, SocketAddr, UdpSocket},
     sync::atomic::{AtomicBool, Ordering},
     time::Duration,
 };
@@ -91,13 +91,21 @@ impl AddressPolicy for Connector {
     }
 }
 
-/// A listener on all addresses is reached by every one of them; any loopback address may reach one on loopback.
+/// A listener on all addresses is reached by every one of this machine's, one of IPv6 by those of IPv4 too; any
+/// loopback address may reach one on loopback.
 fn is_same(own: SocketAddr, ip: IpAddr, port: u16) -> bool {
     let listens = own.ip().to_canonical();
     own.port() == port
         && (listens == ip
-            || listens.is_unspecified()
+            || (listens.is_unspecified() && (listens.is_ipv6() || ip.is_ipv4()) && is_local(ip))
             || (listens.is_loopback() && ip.is_loopback()))
+}
+
+/// Asks the kernel, whose answer holds for this moment and for addresses of every kind: only one of this machine can
+/// be bound. Nothing is sent. In doubt it is one.
+fn is_local(ip: IpAddr) -> bool {
+    let bound = UdpSocket::bind((ip, 0));
+    !bound.is_err_and(|error| error.kind() == io::ErrorKind::AddrNotAvailable)
 }
 
 fn is_link_local(ip: IpAddr) -> bool {
@@ -133,12 +141,38 @@ mod tests {
         check("127.8.8.8:8080", false);
         check("[::1]:8080", false);
         check("[::ffff:127.0.0.1]:8080", false);
-        check("192.0.2.1:8444", false);
+        check("127.0.0.1:8444", false);
+        check("127.8.8.8:8444", false);
+        check("[::1]:8444", false);
+        check("192.0.2.1:8444", true);
+        check("[2001:db8::1]:8444", true);
         check("169.254.169.254:80", false);
         check("[fe80::1]:80", false);
         check("224.0.0.1:80", false);
         check("255.255.255.255:80", false);
         check("0.0.0.0:5432", false);
         assert!(Connector::new(false).check("10.1.2.3:443".parse().unwrap()).is_err());
+    }
+    #[test]
+    fn a_listener_on_all_addresses_is_not_to_be_dialled_by_any_of_this_machine() {
+        let check = |listener: &str, address: IpAddr, expect: bool| {
+            let connector = Connector::new(true);
+            connector.set_own(vec![listener.parse().unwrap()]);
+            let found = connector.check((address, 8444).into());
+            assert_eq!(found.is_ok(), expect, "{address} with {listener}: {found:?}");
+            assert!(connector.check((address, 8445).into()).is_ok());
+        };
+        let (loopback, other): (IpAddr, IpAddr) = ([127, 0, 0, 2].into(), [192, 0, 2, 1].into());
+        for listener in ["0.0.0.0:8444", "[::]:8444"] {
+            check(listener, loopback, false);
+            check(listener, other, true);
+        }
+        check("0.0.0.0:8444", "::1".parse().unwrap(), true);
+        // Which address would be used for that one; nothing is sent.
+        let socket = UdpSocket::bind("0.0.0.0:0").unwrap();
+        match socket.connect((other, 9)).and_then(|()| socket.local_addr()) {
+            Ok(own) if !own.ip().is_unspecified() => check("0.0.0.0:8444", own.ip(), false),
+            _ => eprintln!("skipped: this machine has no address but those of loopback"),
+        }
     }
 }

@@ -8,8 +8,8 @@ use zeroize::Zeroizing;
 
 use crate::{
     AuditEntry, AuditFilter, BlobDigest, OrgScope, Page, ReadError, RunFilter, RunRecord, Scope,
-    SealedKey, SecretValues, Store, Stored, SystemScope, scope::sealed::Filter, seal::unseal,
-    sqlite,
+    SealedKey, SecretValues, Store, Stored, SystemScope, UnfinishedRun, scope::sealed::Filter,
+    seal::unseal, sqlite,
 };
 
 impl Store {
@@ -120,8 +120,12 @@ impl Store {
         self.readers().read(move |db| sqlite::runs(db, only, &filter)).await
     }
 
-    /// All runs that are not done, oldest first: what a server takes up again when it starts.
-    pub async fn unfinished_runs(&self, _scope: &SystemScope) -> Result<Vec<RunRecord>, ReadError> {
+    /// All runs that are not done, oldest first: what a server takes up again when it starts. Without their bodies,
+    /// which may be more than fits into memory.
+    pub async fn unfinished_runs(
+        &self,
+        _scope: &SystemScope,
+    ) -> Result<Vec<UnfinishedRun>, ReadError> {
         self.readers().read(sqlite::unfinished).await
     }
 

@@ -22,6 +22,17 @@ pub struct RunRecord {
     pub body: String,
 }
 
+/// A run that is not done, without its body.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct UnfinishedRun {
+    pub id: Uuid,
+    pub organization: Id<Organization>,
+    pub function: Uuid,
+    pub state: RunState,
+    /// Of its body.
+    pub bytes: u64,
+}
+
 /// How far a run is. Whether it ended well is in its body.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum RunState {

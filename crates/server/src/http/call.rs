@@ -1,6 +1,6 @@
 //! One authenticated request, as handlers see it.
 
-use std::{net::IpAddr, sync::Arc};
+use std::{fmt, net::IpAddr, sync::Arc};
 
 use bytes::Bytes;
 use dispatch_api::{Operation, Tag, routes};
@@ -13,7 +13,6 @@ use uuid::Uuid;
 use crate::{http::ApiError, platform::Platform};
 
 /// Everything a handler needs. It cannot be made without authentication: that is where the scope comes from.
-#[derive(Debug)]
 pub struct Call {
     pub platform: Arc<Platform>,
     pub operation: Operation,
@@ -28,6 +27,19 @@ pub struct Call {
     pub path: Vec<String>,
     pub query: Vec<(String, String)>,
     pub body: Bytes,
+}
+
+impl fmt::Debug for Call {
+    /// Without the body, which may be or hold a secret.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Call")
+            .field("operation", &self.operation)
+            .field("organization", &self.organization_name)
+            .field("request_id", &self.request_id)
+            .field("path", &self.path)
+            .field("body_bytes", &self.body.len())
+            .finish_non_exhaustive()
+    }
 }
 
 impl Call {

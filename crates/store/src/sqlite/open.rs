@@ -22,6 +22,9 @@ pub(crate) struct Opened {
 
 const BUSY_TIMEOUT_MS: u32 = 5_000;
 const STATEMENTS: usize = 64;
+/// Of pages, for each connection that reads. The kernel has them too, and a warm function reads nothing; SQLite's own
+/// default is 2 MiB for each, which a start with many objects fills.
+const READER_CACHE_KIB: u32 = 256;
 /// What the log of writes is cut back to once it has been copied into the database.
 const WAL_BYTES_KEPT: u32 = 16 << 20;
 
@@ -85,7 +88,9 @@ fn connect(path: &Path) -> rusqlite::Result<Connection> {
 
 fn connect_reader(path: &Path) -> rusqlite::Result<Connection> {
     let connection = connect(path)?;
-    connection.execute_batch("PRAGMA query_only = ON; PRAGMA temp_store = MEMORY")?;
+    connection.execute_batch(&format!(
+        "PRAGMA query_only = ON; PRAGMA temp_store = MEMORY; PRAGMA cache_size = -{READER_CACHE_KIB}"
+    ))?;
     Ok(connection)
 }
 

@@ -5,10 +5,10 @@ use rusqlite::{Connection, OptionalExtension, Row, named_params};
 use uuid::Uuid;
 
 use super::{
-    columns::{Params, column, damaged, scoped, time, time_or_null, uuid},
+    columns::{Params, column, counter, damaged, scoped, time, time_or_null, uuid},
     group::ApplyError,
 };
-use crate::{CommitError, ReadError, RunFilter, RunRecord, RunState, scope::Only};
+use crate::{CommitError, ReadError, RunFilter, RunRecord, RunState, UnfinishedRun, scope::Only};
 
 const TABLE: &str = "run";
 const SELECT: &str =
@@ -47,19 +47,32 @@ pub(crate) fn runs(
     scoped(connection, only, &sql, &params, decode)
 }
 
-pub(crate) fn unfinished(connection: &Connection) -> Result<Vec<RunRecord>, ReadError> {
-    let sql = format!("{SELECT} state <> 'done' {{scope}} ORDER BY id");
+pub(crate) fn unfinished(connection: &Connection) -> Result<Vec<UnfinishedRun>, ReadError> {
+    let sql = "SELECT id, organization, function, state, length(CAST(body AS BLOB)) AS bytes FROM run \
+               WHERE state <> 'done' {scope} ORDER BY id";
     let params: Params<'_> = &[];
-    scoped(connection, None, &sql, params, decode)
+    scoped(connection, None, sql, params, |row| {
+        Ok(UnfinishedRun {
+            id: uuid(row, TABLE, "id")?,
+            organization: uuid(row, TABLE, "organization")?.into(),
+            function: uuid(row, TABLE, "function")?,
+            state: state(row)?,
+            bytes: counter(row, TABLE, "bytes")?,
+        })
+    })
+}
+
+fn state(row: &Row<'_>) -> Result<RunState, ReadError> {
+    let state: String = column(row, TABLE, "state")?;
+    RunState::parse(&state).ok_or_else(|| damaged(TABLE, "state", "it is unknown"))
 }
 
 fn decode(row: &Row<'_>) -> Result<RunRecord, ReadError> {
-    let state: String = column(row, TABLE, "state")?;
     Ok(RunRecord {
         id: uuid(row, TABLE, "id")?,
         organization: uuid(row, TABLE, "organization")?.into(),
         function: uuid(row, TABLE, "function")?,
-        state: RunState::parse(&state).ok_or_else(|| damaged(TABLE, "state", "it is unknown"))?,
+        state: state(row)?,
         created: time(row, TABLE, "created")?,
         finished: time_or_null(row, TABLE, "finished")?,
         body: column(row, TABLE, "body")?,

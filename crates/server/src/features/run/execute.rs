@@ -1,6 +1,6 @@
 //! One call, from a deployment and an input to its end: check, give, call, check.
 
-use std::sync::Arc;
+use std::{fmt, sync::Arc};
 
 use bytes::Bytes;
 use dispatch_api::{
@@ -29,7 +29,7 @@ use crate::{
 const SUPERSEDED_MAX: usize = 5;
 
 /// What a caller asks for.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub struct Request {
     pub id: Uuid,
     /// One JSON value, well-formed; empty for none.
@@ -39,6 +39,18 @@ pub struct Request {
     /// Besides the function's own.
     pub secrets: Vec<Name>,
     pub services: Vec<ServiceUse>,
+}
+
+impl fmt::Debug for Request {
+    /// Without what it carries: credentials and people's data.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Request")
+            .field("id", &self.id)
+            .field("input_bytes", &self.input.len())
+            .field("secrets", &self.secrets)
+            .field("services", &self.services)
+            .finish_non_exhaustive()
+    }
 }
 
 /// How it ended.
@@ -227,4 +239,47 @@ fn call(
 
 fn rfc_3339(at: Timestamp) -> String {
     at.to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use dispatch_api::Operation;
+    use dispatch_model::Id;
+
+    use super::*;
+    use crate::testing::TestServer;
+
+    #[tokio::test]
+    async fn debug_shows_no_body_input_or_header() {
+        let server = TestServer::start().await;
+        let platform = Arc::clone(server.running.platform());
+        let organization = Id::from_uuid(Uuid::nil());
+        let call = crate::http::Call {
+            operation: Operation::CreateSecret,
+            scope: platform.system.organization(organization),
+            organization,
+            organization_name: "dispatch".parse().unwrap(),
+            actor: "admin".to_owned(),
+            source: None,
+            request_id: Uuid::nil(),
+            now: Timestamp::UNIX_EPOCH,
+            path: Vec::new(),
+            query: Vec::new(),
+            body: Bytes::from_static(b"hunter2"),
+            platform,
+        };
+        let mut http_context = Map::new();
+        http_context.insert("authorization".to_owned(), "hunter2".into());
+        let request = Request {
+            input: Bytes::from_static(b"hunter2"),
+            http_context: Some(http_context),
+            event: Some("hunter2".into()),
+            ..Request::default()
+        };
+        for text in [format!("{call:?}"), format!("{request:?}")] {
+            assert!(!text.contains("hunter2") && text.contains("bytes: 7"), "{text}");
+        }
+        drop(call);
+        server.finish().await;
+    }
 }

@@ -3,6 +3,7 @@
 //! A blocking run touches no disk before it answers; its record follows. A non-blocking one is answered when its record
 //! is durable, and is taken up again after a crash (decision 15).
 
+mod asked;
 mod blocking;
 mod cache;
 mod context;
@@ -13,6 +14,7 @@ mod get;
 mod list;
 mod record;
 mod redact;
+mod turn;
 
 pub use blocking::{NotCallable, find, run};
 pub use cache::ContextCache;

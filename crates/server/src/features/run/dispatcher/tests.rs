@@ -1,0 +1,129 @@
+//! Non-blocking runs in a whole server, at their bounds and over a restart.
+
+use dispatch_osb::fake::FakeBroker;
+use dispatch_store::RunFilter;
+use serde_json::{Value, json};
+
+use super::*;
+use crate::{
+    pip::Config,
+    testing::{Answer, TestPlatform, TestServer, World, until},
+};
+
+/// What it is given.
+const ECHO: &str = "
+def handle(ctx, payload):
+    return [payload, ctx['secrets'].get('key'), sorted(ctx['services']), ctx.get('httpContext')]
+";
+
+async fn function(server: &TestServer) {
+    server.function("f", &[("hello.py", ECHO.to_owned())], json!({})).await;
+}
+
+async fn ask(server: &TestServer, body: &Value) -> Answer {
+    server.post("/v1/runs?functionName=f", body).await
+}
+
+async fn ended(server: &TestServer, run: &Value) -> Value {
+    let path = format!("/v1/runs/{}", run["name"].as_str().unwrap());
+    server
+        .eventually(&path, |run| {
+            (run.body["finishedTime"] != -62_135_596_800_i64).then(|| run.body.clone())
+        })
+        .await
+}
+
+async fn stored(server: &TestServer) -> usize {
+    let platform = server.running.platform();
+    platform.store.runs(&platform.system, &RunFilter::default()).await.unwrap().len()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_run_that_finds_no_room_is_refused_and_leaves_nothing() {
+    let server = TestServer::with_python(Config::default()).await;
+    function(&server).await;
+    let runs = &server.running.platform().runs;
+    // The record of such a run takes 8 KiB and a bit.
+    let run = json!({"input": "x".repeat(8 << 10)});
+    let others = runs.accepted_kib.acquire_many(ACCEPTED_KIB_MAX - 9).await.unwrap();
+    let turns = runs.executing.acquire_many(EXECUTING_MAX as u32).await.unwrap();
+    let accepted = ask(&server, &run).await;
+    assert_eq!(accepted.status, 202, "{}", accepted.text);
+    let refused = ask(&server, &json!({"input": 1})).await;
+    let expect = json!("the runs that are waiting already take 1024 MiB");
+    assert_eq!((refused.status, &refused.body["message"]), (503, &expect));
+    assert_eq!(stored(&server).await, 1);
+    drop(turns);
+    assert_eq!(ended(&server, &accepted.body).await["status"], "READY");
+    drop(others);
+    until(|| runs.accepted_kib.available_permits() == ACCEPTED_KIB_MAX as usize, String::new).await;
+
+    let others = runs.accepted.acquire_many(ACCEPTED_MAX as u32).await.unwrap();
+    let refused = ask(&server, &json!({"input": 1})).await;
+    let expect = json!("10000 runs are waiting already");
+    assert_eq!((refused.status, &refused.body["message"]), (503, &expect));
+    assert_eq!(stored(&server).await, 1);
+    drop(others);
+    assert_eq!(ask(&server, &json!({"input": 1})).await.status, 202);
+    server.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_run_is_in_memory_only_when_its_turn_has_come_and_there_is_room() {
+    assert!(size_of::<Waiting>() <= 96, "{}", size_of::<Waiting>());
+    let server = TestServer::with_python(Config::default()).await;
+    function(&server).await;
+    let runs = &server.running.platform().runs;
+    let others = runs.executing_kib.acquire_many(EXECUTING_KIB_MAX - 8).await.unwrap();
+    let large = ask(&server, &json!({"input": "x".repeat(8 << 10)})).await;
+    let taken = || runs.executing.available_permits();
+    until(|| taken() == EXECUTING_MAX - 1, || format!("{} turns are free", taken())).await;
+    let path = format!("/v1/runs/{}", large.body["name"].as_str().unwrap());
+    assert_eq!(server.get(&path).await.body["status"], "INITIALIZED");
+    drop(others);
+    assert_eq!(ended(&server, &large.body).await["status"], "READY");
+    server.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_run_that_is_taken_up_again_is_given_all_that_was_asked_for() {
+    let world = World::sandboxed(Config::default());
+    let server = TestServer::start_in(world.clone()).await;
+    let platform = TestPlatform { server, broker: FakeBroker::start().await.unwrap() };
+    platform.register("fake").await;
+    platform.instance("db").await;
+    platform.make_image().await;
+    function(&platform).await;
+    platform.post("/v1/secret", &json!({"name": "s", "secrets": {"key": "v"}})).await;
+    let TestPlatform { server, broker } = platform;
+    let _turns = {
+        let runs = Arc::clone(&server.running.platform().runs.executing);
+        runs.acquire_many_owned(EXECUTING_MAX as u32).await.unwrap()
+    };
+    let context = json!({"Authorization": "Bearer x", "method": "GET"});
+    let asked = json!({
+        "input": {"n": 1.50}, "secrets": ["s"], "services": ["db=x"], "httpContext": context,
+    });
+    let accepted = ask(&server, &asked).await;
+    assert_eq!((accepted.status, &accepted.body["services"]), (202, &json!(null)));
+    let path = format!("/v1/runs/{}", accepted.body["name"].as_str().unwrap());
+    assert!(!server.get(&path).await.text.contains("Bearer"));
+    server.finish().await;
+
+    let database = world.directory.path().join("data/dispatch.db");
+    let bytes = std::fs::read(&database).unwrap();
+    assert!(!bytes.windows(8).any(|part| part == b"Bearer x"), "it is on the disk");
+    let server = TestServer::start_in(world.clone()).await;
+    let run = ended(&server, &accepted.body).await;
+    assert_eq!(run["output"], json!([{"n": 1.5}, "v", ["x"], context]), "{run}");
+    server.delete("/v1/serviceinstance/db").await;
+    let gone = |answer: &Answer| (answer.status == 404).then_some(());
+    server.until("/v1/serviceinstance/db", gone).await;
+    server.running.stop().await;
+    broker.finish().await;
+    let database = rusqlite::Connection::open(database).unwrap();
+    let sealed = "SELECT count(*) FROM sealed WHERE owner = ?1";
+    let id: Uuid = accepted.body["name"].as_str().unwrap().parse().unwrap();
+    let left: i64 = database.query_row(sealed, (id.as_bytes(),), |row| row.get(0)).unwrap();
+    assert_eq!(left, 0, "what was sealed goes with the end of the run");
+}
