@@ -13,6 +13,7 @@ mod functions;
 mod images;
 mod instances;
 mod real_server;
+mod recorded;
 mod secrets;
 mod support;
 

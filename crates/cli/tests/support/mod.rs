@@ -205,7 +205,7 @@ impl Case {
 }
 
 /// Splits as a shell does, as far as the cases need it: blanks, and single quotes around a word.
-fn words(arguments: &str) -> Vec<String> {
+pub fn words(arguments: &str) -> Vec<String> {
     let mut words = Vec::new();
     let mut word: Option<String> = None;
     let mut quoted = false;
