@@ -3,6 +3,7 @@
 All of it lives in one temporary directory, listens on free loopback ports, and is ended by its process id.
 """
 import glob
+import http.client
 import json
 import os
 import pathlib
@@ -14,6 +15,8 @@ import socket
 import subprocess
 import tempfile
 import time
+import urllib.error
+import urllib.request
 
 from show import Deviation
 
@@ -26,9 +29,9 @@ def free_port():
         return listener.getsockname()[1]
 
 
-def wait_for(what, condition):
+def wait_for(what, condition, seconds=WAIT_SECONDS):
     """Until `condition` gives something; with its last reason when it never does."""
-    last, until = None, time.monotonic() + WAIT_SECONDS
+    last, until = None, time.monotonic() + seconds
     while time.monotonic() < until:
         try:
             found = condition()
@@ -37,7 +40,7 @@ def wait_for(what, condition):
         except OSError as error:
             last = error
         time.sleep(0.02)
-    raise Deviation(f"{what} did not come in {WAIT_SECONDS} s ({last})")
+    raise Deviation(f"{what} did not come in {seconds} s ({last})")
 
 
 def answers(port):
@@ -54,6 +57,7 @@ class Stage:
         self.home = self.directory / "home"
         self.home.mkdir(mode=0o700)
         self.processes = []
+        self.server_port = self.broker_port = None
         self.environment = {
             "PATH": os.environ.get("PATH", "/usr/bin:/bin"),
             "HOME": str(self.home),
@@ -157,7 +161,7 @@ class Stage:
 
     # Broker and server
 
-    def start_broker(self):
+    def prepare_broker(self):
         self.broker_port = free_port()
         self.broker_token = secrets.token_urlsafe(24)
         url = self.directory / "admin-url"
@@ -168,14 +172,21 @@ class Stage:
         token.write_text(self.broker_token)
         for file in (url, token):
             file.chmod(0o600)
+        self.broker_files = ["--admin-url-file", url, "--token-file", token, "--tls-ca", self.ca]
+
+    def start_broker(self):
+        if self.broker_port is None:
+            self.prepare_broker()
         self._spawn("broker", [
-            self.dispatch, "broker", "postgresql", "--admin-url-file", url, "--data", self.directory / "broker",
-            "--listen", f"127.0.0.1:{self.broker_port}", "--token-file", token, "--tls-ca", self.ca,
+            self.dispatch, "broker", "postgresql", "--data", self.directory / "broker",
+            "--listen", f"127.0.0.1:{self.broker_port}", *self.broker_files,
         ])
         wait_for("the broker", lambda: answers(self.broker_port))
 
     def start_server(self):
-        self.server_port, self.http_port, self.https_port = free_port(), free_port(), free_port()
+        """On ports that it keeps when it is started again."""
+        if self.server_port is None:
+            self.server_port, self.http_port, self.https_port = free_port(), free_port(), free_port()
         self._spawn("server", [
             self.dispatch, "server", "--data", self.directory / "data", "--keys", self.directory / "keys",
             "--port", self.server_port, "--gateway-port", self.http_port, "--gateway-tls-port", self.https_port,
@@ -190,7 +201,7 @@ class Stage:
         self.key = key
 
     def _spawn(self, name, arguments, user=None):
-        log = open(self.directory / f"{name}.log", "wb")
+        log = open(self.directory / f"{name}.log", "ab")
         options = {"user": user.pw_uid, "group": user.pw_gid, "extra_groups": []} if user else {}
         process = subprocess.Popen(
             [str(one) for one in arguments], stdin=subprocess.DEVNULL, stdout=log, stderr=log,
@@ -198,6 +209,28 @@ class Stage:
         )
         self.processes.append((name, process))
         return process
+
+    def call(self, method, path, body=None):
+        """One request to the server's API; (status, body), or (0, why) when the connection broke."""
+        request = urllib.request.Request(
+            f"http://127.0.0.1:{self.server_port}{path}", method=method,
+            data=None if body is None else json.dumps(body).encode(),
+            headers={"Cookie": self.key, "X-Dispatch-Org": "dispatch", "Content-Type": "application/json"},
+        )
+        try:
+            with urllib.request.urlopen(request, timeout=60) as answer:
+                text = answer.read()
+                return answer.status, json.loads(text) if text else None
+        except urllib.error.HTTPError as error:
+            return error.code, json.loads(error.read())
+        except (OSError, http.client.HTTPException, ValueError) as error:
+            return 0, str(error)
+
+    def kill(self, name):
+        """As a power cut does: without a word."""
+        process = next(process for known, process in reversed(self.processes) if known == name)
+        process.kill()
+        process.wait()
 
     def alive(self):
         return [name for name, process in self.processes if process.poll() is None]

@@ -4,13 +4,10 @@
 Usage: run.py DIRECTORY-WITH-THE-EXECUTABLE. Needs root, to mount a small file system; otherwise it says that it was
 skipped.
 """
-import json
 import os
 import pathlib
 import subprocess
 import sys
-import urllib.error
-import urllib.request
 
 HERE = pathlib.Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent.parent / "demo"))
@@ -28,21 +25,6 @@ def check(show, what, found, wanted):
     passed += 1
 
 
-def call(stage, method, path, body=None):
-    """One request; (status, body)."""
-    request = urllib.request.Request(
-        f"http://127.0.0.1:{stage.server_port}{path}", method=method,
-        data=None if body is None else json.dumps(body).encode(),
-        headers={"Cookie": stage.key, "X-Dispatch-Org": "dispatch", "Content-Type": "application/json"},
-    )
-    try:
-        with urllib.request.urlopen(request, timeout=30) as answer:
-            text = answer.read()
-            return answer.status, json.loads(text) if text else None
-    except urllib.error.HTTPError as error:
-        return error.code, json.loads(error.read())
-
-
 def secret(number, size=500_000):
     return {"name": f"s{number}", "secrets": {"value": "x" * size}}
 
@@ -50,7 +32,7 @@ def secret(number, size=500_000):
 def fill(stage, first, size):
     """Stores secrets until one is refused; how many there are then, and the refusal."""
     for number in range(first, first + 3_000):
-        status, body = call(stage, "POST", "/v1/secret", secret(number, size))
+        status, body = stage.call("POST", "/v1/secret", secret(number, size))
         if status != 201:
             return number, status, body
     raise Deviation(f"3000 secrets of {size} bytes fit on {SIZE}")
@@ -67,7 +49,7 @@ def story(show, stage, d):
     show.line(f"  {made} secrets of half a megabyte were stored, then: {body['message']}")
     check(show, "the status of a write that finds no room", status, 507)
     check(show, "whether it says what is full", "no space left" in body["message"], True)
-    check(show, "the status of one more", call(stage, "POST", "/v1/secret", secret(made))[0], 507)
+    check(show, "the status of one more", stage.call("POST", "/v1/secret", secret(made))[0], 507)
     # What is small still finds room; then that does not either.
     fill(stage, *(fill(stage, made, 20_000)[0], 100))
     source = stage.directory / "other.py"
@@ -76,15 +58,15 @@ def story(show, stage, d):
                              capture_output=True, text=True)
     check(show, "exit code of a function that finds no room", refused.returncode, 1)
     run = {"blocking": False, "input": {}}
-    check(show, "status of a run that must be durable", call(stage, "POST", "/v1/runs?functionName=hello", run)[0], 507)
+    check(show, "status of a run that must be durable", stage.call("POST", "/v1/runs?functionName=hello", run)[0], 507)
 
-    check(show, "status of a read", call(stage, "GET", "/v1/secret/s0")[0], 200)
-    status, body = call(stage, "POST", "/v1/runs?functionName=hello", {"blocking": True, "input": {}})
+    check(show, "status of a read", stage.call("GET", "/v1/secret/s0")[0], 200)
+    status, body = stage.call("POST", "/v1/runs?functionName=hello", {"blocking": True, "input": {}})
     check(show, "a call of what is there", (status, body.get("output")), (200, "hello"))
 
     for number in range(made // 2):
-        check(show, "status of a removal", call(stage, "DELETE", f"/v1/secret/s{number}")[0], 204)
-    check(show, "status when there is room again", call(stage, "POST", "/v1/secret", secret(1_000))[0], 201)
+        check(show, "status of a removal", stage.call("DELETE", f"/v1/secret/s{number}")[0], 204)
+    check(show, "status when there is room again", stage.call("POST", "/v1/secret", secret(1_000))[0], 201)
     show.command(d, "create", "function", "python3", "later", stage.directory / "hello.py", "--wait")
 
 

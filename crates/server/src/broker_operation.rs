@@ -120,7 +120,20 @@ impl Operation<'_> {
         retry_after: Option<Duration>,
         at: Circumstances,
     ) {
-        *self.retry = failed_try(self.retry, flight.verb, words, retry_after, at);
+        // Whoever repeats the wish begins anew: the pauses grow from the shortest on.
+        let repeated = flight.generation != at.generation;
+        let before = if repeated { Retry::default() } else { self.retry.clone() };
+        *self.retry = failed_try(&before, flight.verb, words, retry_after, at);
+        self.send_again(flight, at);
+    }
+
+    /// The same request again at that moment. Nothing failed.
+    pub fn later(&mut self, flight: &InFlight, words: String, until: Timestamp, at: Circumstances) {
+        *self.retry = later(self.retry, words, until);
+        self.send_again(flight, at);
+    }
+
+    fn send_again(&mut self, flight: &InFlight, at: Circumstances) {
         let generation = at.generation;
         *self.in_flight = Some(InFlight { accepted: None, generation, ..flight.clone() });
     }
@@ -202,6 +215,11 @@ pub fn failed_try(
     Retry { tries, not_before: Some(time::after(at.now, wait)), last_error: Some(words) }
 }
 
+/// One more try at that moment, which is no failure of the one before.
+pub fn later(retry: &Retry, words: String, until: Timestamp) -> Retry {
+    Retry { tries: retry.tries, not_before: Some(until), last_error: Some(words) }
+}
+
 /// What an answer to a request that takes something away, or to a poll of one, comes to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Removal {
@@ -211,6 +229,8 @@ pub enum Removal {
     UnderWay { accepted: Accepted, description: Option<String> },
     /// Send it again, later.
     Again { words: String, retry_after: Option<Duration> },
+    /// It is not there, but may still come. Send it again at that moment.
+    Late { words: String, until: Timestamp },
     /// The broker will not, and says why.
     Refused(String),
 }
@@ -219,11 +239,14 @@ pub enum Removal {
 pub fn removal(outcome: Outcome<()>, at: Circumstances) -> Removal {
     let again = |words, retry_after| Removal::Again { words, retry_after };
     match outcome {
-        Outcome::Gone if at.late_until.is_some_and(|until| at.now < until) => {
-            let left = at.late_until.map(|until| time::since(at.now, until));
-            again("the broker does not know it, and may still be making it".to_owned(), left)
-        }
-        Outcome::Done(()) | Outcome::Gone => Removal::Gone,
+        Outcome::Gone => match at.late_until.filter(|until| at.now < *until) {
+            None => Removal::Gone,
+            Some(until) => {
+                let words = "the broker does not know it, and may still be making it".to_owned();
+                Removal::Late { words, until }
+            }
+        },
+        Outcome::Done(()) => Removal::Gone,
         Outcome::Accepted { operation, retry_after, .. } => {
             Removal::UnderWay { accepted: accepted(operation, retry_after, at), description: None }
         }
@@ -320,6 +343,55 @@ mod tests {
             generation: 1,
             late_until: None,
         }
+    }
+
+    #[test]
+    fn what_is_not_there_but_may_still_come_is_looked_for_at_that_moment_and_no_failure() {
+        let gone = |now, until: Option<i64>| {
+            let late_until = until.map(|second| Timestamp::from_second(second).unwrap());
+            removal(Outcome::Gone, Circumstances { late_until, ..at(now) })
+        };
+        assert_eq!(gone(100, None), Removal::Gone);
+        assert_eq!(gone(100, Some(100)), Removal::Gone);
+        let until = Timestamp::from_second(160).unwrap();
+        let Removal::Late { words, until: next } = gone(100, Some(160)) else { panic!("not late") };
+        assert_eq!(next, until);
+        let retry = later(&Retry { tries: 3, ..Retry::default() }, words, next);
+        assert_eq!((retry.tries, retry.not_before), (3, Some(until)));
+    }
+
+    #[test]
+    fn whoever_repeats_a_wish_does_not_wait_as_long_as_the_failures_before_it() {
+        let flight = InFlight {
+            verb: Verb::Deprovision,
+            id: uuid::Uuid::nil(),
+            generation: 1,
+            begun: at(0).now,
+            body: None,
+            target: uuid::Uuid::nil(),
+            accepted: None,
+        };
+        let tries = |generation| {
+            let mut retry = Retry { tries: 14, ..Retry::default() };
+            let (mut in_flight, mut wished, mut failure, mut last) = (None, None, None, None);
+            Operation {
+                in_flight: &mut in_flight,
+                retry: &mut retry,
+                wished: &mut wished,
+                failure: &mut failure,
+                last: &mut last,
+            }
+            .again(
+                &flight,
+                "no".to_owned(),
+                None,
+                Circumstances { generation, ..at(9) },
+            );
+            assert_eq!(in_flight.map(|flight| flight.generation), Some(generation));
+            retry.tries
+        };
+        assert_eq!(tries(1), 15);
+        assert_eq!(tries(2), 1);
     }
 
     #[test]

@@ -11,6 +11,9 @@ pub struct SpawnerConfig {
     /// Names this server's cgroups. Stable for one data directory, whose lock makes sure that
     /// nobody else uses it: what is found under this id at the start is a leftover and removed.
     pub instance: Uuid,
+    /// A file that the helper locks for as long as it lives. A helper that finds it locked waits
+    /// until the one before has ended its workers, so that no two servers' are alive at one time.
+    pub lock: Option<PathBuf>,
     /// Layers must lie under one of these. Absolute.
     pub layer_roots: Vec<PathBuf>,
     /// What of the machine may be mounted: these paths and all below. `/usr` and the few files of
@@ -44,6 +47,7 @@ impl SpawnerConfig {
     pub fn new(instance: Uuid, layer_roots: Vec<PathBuf>) -> Self {
         Self {
             instance,
+            lock: None,
             layer_roots,
             base_roots: Vec::new(),
             uids: UidRange::default(),

@@ -1,7 +1,7 @@
 //! The helper's life: one thread, one loop, until the server closes its socket.
 
 use std::collections::BTreeMap;
-use std::fs;
+use std::fs::{self, File};
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 
@@ -27,6 +27,7 @@ use clone::Waiting;
 mod clone;
 mod confinement;
 mod ownership;
+mod turn;
 
 /// Directories of ended workers that the kernel still holds are tried again this often.
 const RETRY_MS: i64 = 20;
@@ -81,6 +82,7 @@ struct State {
     confinement: Confinement,
     limit_processes: bool,
     signals: OwnedFd,
+    _turn: Option<File>,
     workers: BTreeMap<i32, Worker>,
     /// Cgroups that could not be removed yet.
     leftovers: Vec<WorkerGroup>,
@@ -98,6 +100,8 @@ struct Worker {
 impl State {
     fn new(config: SpawnerConfig) -> Result<Self, Greeting> {
         let roots = Roots::new(&config).map_err(|reason| Greeting::Refused { reason })?;
+        let turn = config.lock.as_deref().map(turn::wait).transpose();
+        let turn = turn.map_err(|reason| Greeting::Refused { reason })?;
         let failed = |StepError { step, errno }| Greeting::Failed { step, errno };
         let uids = rustix::process::geteuid().is_root().then(|| {
             let map = fs::read_to_string("/proc/self/uid_map").unwrap_or_default();
@@ -119,6 +123,7 @@ impl State {
             confinement,
             limit_processes,
             signals,
+            _turn: turn,
             workers: BTreeMap::new(),
             leftovers: Vec::new(),
         })

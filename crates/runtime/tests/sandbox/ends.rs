@@ -28,7 +28,8 @@ async fn a_server_that_waits_to_be_killed() {
         other => Err(format!("{other} processes, not 9")),
     })
     .await;
-    println!("\nhelper {} instance {}", lab.helper, lab.instance);
+    let lock = lab.lock().display().to_string();
+    println!("\nhelper {} instance {} lock {lock}", lab.helper, lab.instance);
     std::future::pending::<()>().await;
 }
 
@@ -36,6 +37,7 @@ struct Server {
     child: Child,
     helper: u32,
     instance: uuid::Uuid,
+    lock: std::path::PathBuf,
 }
 
 impl Server {
@@ -51,7 +53,8 @@ impl Server {
         let mut words = line.split(' ');
         let helper = words.nth(1).unwrap().parse().unwrap();
         let instance = words.nth(1).unwrap().parse().unwrap();
-        Self { child, helper, instance }
+        let lock = words.nth(1).unwrap().into();
+        Self { child, helper, instance, lock }
     }
 
     /// The helper and everything below it.
@@ -64,17 +67,19 @@ impl Drop for Server {
     fn drop(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
+        let _ = self.lock.parent().map(std::fs::remove_dir_all);
     }
+}
+
+/// A zombie waits only for its parent, which in a test may be anybody.
+fn is_alive(pid: u32) -> bool {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat"));
+    stat.is_ok_and(|stat| !stat.contains(") Z "))
 }
 
 async fn all_end(processes: &[u32]) {
     until(|| {
-        let alive = |pid: &&u32| {
-            let stat = std::fs::read_to_string(format!("/proc/{pid}/stat"));
-            // A zombie waits only for its parent, which in a test may be anybody.
-            stat.is_ok_and(|stat| !stat.contains(") Z "))
-        };
-        let left: Vec<_> = processes.iter().filter(alive).collect();
+        let left: Vec<_> = processes.iter().filter(|pid| is_alive(**pid)).collect();
         if left.is_empty() { Ok(()) } else { Err(format!("left: {left:?}")) }
     })
     .await;
@@ -92,6 +97,26 @@ async fn nothing_survives_a_killed_server() {
         left => Err(format!("left: {left:?}")),
     })
     .await;
+}
+
+#[tokio::test]
+async fn the_next_helper_begins_when_the_workers_of_a_killed_server_have_ended() {
+    let mut server = Server::start();
+    let processes = server.processes();
+    server.child.kill().unwrap();
+    let (instance, lock) = (server.instance, server.lock.clone());
+    let next = Lab::with(|config| {
+        config.instance = instance;
+        config.lock = Some(lock);
+    });
+    let workers = processes.iter().filter(|pid| **pid != server.helper);
+    let left: Vec<_> = workers.filter(|pid| is_alive(**pid)).collect();
+    assert!(left.is_empty(), "{left:?}");
+    // What the one before removes at its end is not what this one needs.
+    all_end(&processes).await;
+    let next = next.adopt(instance);
+    assert_eq!(next.run("print('here')").await.stdout, "here\n");
+    next.finish().await;
 }
 
 #[tokio::test]

@@ -39,6 +39,7 @@ impl Lab {
         open_to_all(directory.path());
         let instance = fresh_id();
         let mut config = SpawnerConfig::new(instance, vec![directory.path().join("layers")]);
+        config.lock = Some(directory.path().join("spawner.lock"));
         change(&mut config);
         let helper = start(&config).unwrap();
         let pid = helper.pid();
@@ -50,6 +51,11 @@ impl Lab {
     pub(crate) fn adopt(mut self, instance: Uuid) -> Self {
         self.instance = instance;
         self
+    }
+
+    /// What the helper locks.
+    pub(crate) fn lock(&self) -> PathBuf {
+        self.directory.path().join("spawner.lock")
     }
 
     pub(crate) fn layers(&self) -> PathBuf {

@@ -50,6 +50,7 @@ pub(super) fn prepare(settings: &mut Settings) -> Result<Prepared, CliError> {
     let instance = instance(&settings.data.join("instance-id"))
         .map_err(|e| cannot("keep the id of", &settings.data, &e))?;
     let mut config = SpawnerConfig::new(instance, vec![settings.data.join("layers")]);
+    config.lock = Some(settings.data.join("spawner.lock"));
     config.base_roots = vec![executable.clone()];
     config.base_roots.extend(dispatch_server::pip::directories(&settings.build.pip));
     if !Path::new(USUAL_PYTHON).is_file() {

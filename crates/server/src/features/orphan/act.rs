@@ -16,7 +16,7 @@ use dispatch_store::{Batch, CommitError, Stored};
 
 use crate::{
     broker_operation::{
-        Circumstances, LATE_WORK, Removal, due, failed_try, removal, removal_polled,
+        Circumstances, LATE_WORK, Removal, due, failed_try, later, removal, removal_polled,
     },
     controller::{self, Trouble},
     platform::Platform,
@@ -171,6 +171,10 @@ fn circumstances(platform: &Platform, orphan: &Object<Orphan>) -> Circumstances 
     }
 }
 
+fn counted(retry: &Retry) -> Retry {
+    Retry { tries: retry.tries.saturating_add(1), ..retry.clone() }
+}
+
 async fn save(
     platform: &Platform,
     orphan: Object<Orphan>,
@@ -198,6 +202,12 @@ async fn save(
         Removal::Again { words, retry_after } => Status {
             in_flight: None,
             retry: failed_try(&before.retry, verb, words, retry_after, at),
+            last_try: Some(at.now),
+        },
+        Removal::Late { words, until } => Status {
+            in_flight: None,
+            // People see how often it was tried.
+            retry: later(&counted(&before.retry), words, until),
             last_try: Some(at.now),
         },
         Removal::Refused(words) => Status {

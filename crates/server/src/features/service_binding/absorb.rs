@@ -178,6 +178,9 @@ fn removed(mut status: Status, flight: &InFlight, removal: Removal, at: Circumst
         Removal::Again { words, retry_after } => {
             operate(&mut status, |on| on.again(flight, words, retry_after, at));
         }
+        Removal::Late { words, until } => {
+            operate(&mut status, |on| on.later(flight, words, until, at));
+        }
         // The rotation is over for everybody here; what the broker keeps is cleaned up by itself.
         Removal::Refused(words) if is_predecessor => {
             status.forget(flight.target);

@@ -145,6 +145,9 @@ fn removed(mut status: Status, flight: &InFlight, removal: Removal, at: Circumst
         Removal::Again { words, retry_after } => {
             operate(&mut status, |on| on.again(flight, words, retry_after, at));
         }
+        Removal::Late { words, until } => {
+            operate(&mut status, |on| on.later(flight, words, until, at));
+        }
         Removal::Refused(words) => {
             if status.presence == Presence::Absent {
                 // It was never seen to exist, and is not known not to.
