@@ -49,7 +49,8 @@ impl FromStr for Name {
 
     fn from_str(text: &str) -> Result<Self, NameError> {
         let mut bytes = text.bytes();
-        let first = bytes.next().ok_or(NameError::Empty)?;
+        // An empty one too is said to be wrong, not missing, as the first Dispatch did.
+        let first = bytes.next().ok_or(NameError::Pattern)?;
         let rest_fits = bytes.all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-');
         if !first.is_ascii_alphanumeric() || !rest_fits {
             return Err(NameError::Pattern);
@@ -138,7 +139,7 @@ mod tests {
         check("0_a", Ok(()));
         check(&"a".repeat(128), Ok(()));
         check(&"a".repeat(129), Err(NameError::TooLong { max: 128 }));
-        check("", Err(NameError::Empty));
+        check("", Err(NameError::Pattern));
         check("-a", Err(NameError::Pattern));
         check("../etc", Err(NameError::Pattern));
         check("naïve", Err(NameError::Pattern));

@@ -45,9 +45,16 @@ impl fmt::Debug for Call {
 impl Call {
     /// The first parameter of the path, as the name of one of our objects.
     ///
-    /// Weaker than the pattern of new names, as in v0.1.22: what cannot be a name is simply not found.
+    /// The pattern of v0.1.22 is weaker than that of new names: what fits it and cannot be a name is simply not found.
     pub fn name_of(&self, kind: Kind) -> Result<Name, ApiError> {
         let text = self.path_parameter();
+        if !text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-') {
+            let parameter = path_parameter_of(kind);
+            return Err(ApiError::new(
+                ErrorCode::Pattern,
+                format!(r"{parameter} in path should match '^[\w\d\-]+$'"),
+            ));
+        }
         text.parse().map_err(|_| ApiError::not_found(kind, text))
     }
 
@@ -77,7 +84,9 @@ impl Call {
         if self.body.is_empty() {
             return Err(ApiError::required("body"));
         }
-        serde_json::from_slice(&self.body).map_err(|error| {
+        // As in v0.1.22, where every member is missing then.
+        let body = if self.body.trim_ascii() == b"null" { b"{}".as_slice() } else { &self.body };
+        serde_json::from_slice(body).map_err(|error| {
             ApiError::new(
                 ErrorCode::MalformedBody,
                 format!("parsing body body from \"\" failed, because {error}"),
@@ -129,6 +138,21 @@ impl Call {
             wanted = Some(value.to_owned());
         }
         Ok(wanted)
+    }
+}
+
+/// What v0.1.22 called the name in a path, and would have called it.
+const fn path_parameter_of(kind: Kind) -> &'static str {
+    match kind {
+        Kind::Secret => "secretName",
+        Kind::Function => "functionName",
+        Kind::Image => "imageName",
+        Kind::BaseImage => "baseImageName",
+        Kind::Api => "api",
+        Kind::ServiceBroker => "serviceBrokerName",
+        Kind::ServiceInstance => "serviceInstanceName",
+        Kind::ServiceBinding => "serviceBindingName",
+        _ => "name",
     }
 }
 

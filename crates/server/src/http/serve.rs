@@ -125,12 +125,14 @@ async fn organization(
     Ok((scope, name))
 }
 
+/// Of a body, and what one without a type is taken for.
+const JSON: &str = "application/json";
+
 async fn read_body(headers: &HeaderMap, body: Body) -> Result<Bytes, ApiError> {
-    let is_json = headers.get(http::header::CONTENT_TYPE).is_none_or(|value| {
-        let text = value.to_str().unwrap_or_default();
-        let essence = text.split(';').next().unwrap_or_default().trim();
-        essence.eq_ignore_ascii_case("application/json")
-    });
+    let given = headers.get(http::header::CONTENT_TYPE);
+    let given = given.map(|value| value.to_str().unwrap_or_default());
+    let media = given.map_or(JSON, |text| text.split(';').next().unwrap_or_default().trim());
+    let is_json = media.eq_ignore_ascii_case(JSON);
     let body = match Limited::new(body, BODY_BYTES_MAX).collect().await {
         Ok(collected) => collected.to_bytes(),
         Err(error) if error.is::<LengthLimitError>() => {
@@ -146,7 +148,7 @@ async fn read_body(headers: &HeaderMap, body: Body) -> Result<Bytes, ApiError> {
     if !is_json && !body.is_empty() {
         return Err(ApiError::new(
             ErrorCode::UnsupportedMediaType,
-            "unsupported media type, only [application/json] are allowed",
+            format!("unsupported media type {media:?}, only [{JSON}] are allowed"),
         ));
     }
     Ok(body)

@@ -58,7 +58,7 @@ mod tests {
             assert_eq!((answer.status, &answer.body["code"]), (status, &json!(code)), "{body}");
         };
         check(json!({}), 422, 602).await;
-        check(json!({"name": ""}), 422, 602).await;
+        check(json!({"name": ""}), 422, 605).await;
         check(json!({"name": "a b"}), 422, 605).await;
         check(json!({"name": "a".repeat(129)}), 422, 603).await;
         check(json!({"name": "a", "secrets": {"k": 1}}), 400, 400).await;
