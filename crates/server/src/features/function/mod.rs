@@ -12,6 +12,8 @@ mod project;
 mod refresh;
 mod settle;
 mod shape;
+#[cfg(test)]
+mod tests;
 mod update;
 
 pub use act::Controller;
