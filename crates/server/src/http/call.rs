@@ -10,7 +10,8 @@ use jiff::Timestamp;
 use serde::de::DeserializeOwned;
 use uuid::Uuid;
 
-use crate::{http::ApiError, platform::Platform};
+use super::{ApiError, body};
+use crate::platform::Platform;
 
 /// Everything a handler needs. It cannot be made without authentication: that is where the scope comes from.
 pub struct Call {
@@ -84,14 +85,7 @@ impl Call {
         if self.body.is_empty() {
             return Err(ApiError::required("body"));
         }
-        // As in v0.1.22, where every member is missing then.
-        let body = if self.body.trim_ascii() == b"null" { b"{}".as_slice() } else { &self.body };
-        serde_json::from_slice(body).map_err(|error| {
-            ApiError::new(
-                ErrorCode::MalformedBody,
-                format!("parsing body body from \"\" failed, because {error}"),
-            )
-        })
+        body::parse(&self.body)
     }
 
     /// A batch with the one audit row that this request gets.

@@ -4,6 +4,7 @@
 
 mod answer;
 mod authenticate;
+mod body;
 pub mod call;
 mod error;
 mod handlers;
