@@ -15,7 +15,9 @@ impl Layers {
     /// `None`: one is under way.
     #[must_use]
     pub fn begin_sweep(&self) -> Option<Sweep> {
-        self.holds.lock().begin_sweep().then_some(Sweep { layers: self.clone() })
+        let begun = self.holds.lock().begin_sweep();
+        // One that has not begun must not be made: its end would be the other's.
+        begun.then(|| Sweep { layers: self.clone() })
     }
 }
 
