@@ -25,6 +25,8 @@ fn a_server_started_as_root_goes_on_as_another_user_and_runs_functions() {
     let server = Server::start(home.path());
     assert_eq!(server.uids().into_iter().collect::<Vec<_>>(), ["0 0 0 0"]);
     server.finish();
+    // Twice: the second start finds keys that are not root's.
+    Server::start_with(home.path(), &[("DISPATCH_SERVER_USER", NOBODY.0)]).finish();
     let server = Server::start_with(home.path(), &[("DISPATCH_SERVER_USER", NOBODY.0)]);
     let uid = NOBODY.1;
     assert_eq!(server.uids().into_iter().collect::<Vec<_>>(), [format!("{uid} {uid} {uid} {uid}")]);

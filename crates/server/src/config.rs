@@ -37,6 +37,8 @@ pub struct Settings {
     pub allow_private_addresses: bool,
     /// How long a broker may take to answer one request, in milliseconds (OSB-013).
     pub broker_timeout_ms: u64,
+    /// How long calls may go on once the server was asked to stop, in milliseconds (decision 19a).
+    pub stop_timeout_ms: u64,
     /// How dependencies are installed, and from where.
     pub build: pip::Build,
 }
@@ -60,6 +62,7 @@ impl Default for Settings {
             insecure_listen: false,
             allow_private_addresses: true,
             broker_timeout_ms: 60_000,
+            stop_timeout_ms: 30_000,
             build: pip::Build::default(),
         }
     }

@@ -142,12 +142,16 @@ fn from_hex(text: &str) -> Option<[u8; 32]> {
 }
 
 /// Adds a context for this server to the command line's configuration and makes it the current one. Other contexts
-/// stay. Without a new key only the ports of a context that is there are brought up to date.
+/// stay. Without a new key only the ports of a context that is there are brought up to date; without a path nothing is
+/// written.
 pub fn write_client_config(
     path: &Path,
     addresses: Addresses,
     key: Option<&str>,
 ) -> Result<(), FirstStartError> {
+    if path.as_os_str().is_empty() {
+        return Ok(());
+    }
     let failed = |source| FirstStartError::ClientConfig { path: path.to_owned(), source };
     let before = match std::fs::read_to_string(path) {
         Ok(text) => serde_json::from_str(&text).unwrap_or_default(),

@@ -2,8 +2,9 @@
 //! (decision 29). The spawn helper was started before, and keeps what sandboxes need.
 
 use std::{
+    ffi::CStr,
     fs, io,
-    os::unix::fs::{MetadataExt as _, lchown},
+    os::fd::OwnedFd,
     path::{Path, PathBuf},
 };
 
@@ -11,6 +12,7 @@ use nix::{
     errno::Errno,
     unistd::{Gid, Uid, User, setgroups, setresgid, setresuid},
 };
+use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags, chownat, open, openat, statat};
 
 /// A user of this machine other than root.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -77,6 +79,10 @@ impl RunAs {
         &self.name
     }
 
+    pub(crate) const fn uid(&self) -> u32 {
+        self.uid.as_raw()
+    }
+
     /// Gives the directories to the user and goes on, with all threads, as nobody but that user.
     /// There is no way back.
     pub(crate) fn take_over(&self, directories: &[&Path]) -> Result<(), RunAsError> {
@@ -98,32 +104,61 @@ impl RunAs {
         Ok(())
     }
 
-    /// Gives the user what is not its own yet. A directory is given after what is in it, so that one which is the
-    /// user's needs no second look, and a kill in between loses nothing: but the first, where root has just written.
+    /// Gives the user what is not its own yet: everything near the top, where a server that stayed root may have
+    /// written since, and all of what is not the user's below. By descriptors and never through links, because the
+    /// directory may be another's already.
     fn own(&self, top: &Path) -> Result<(), RunAsError> {
-        let failed = |path: &Path| {
-            let (name, path) = (self.name.clone(), path.to_owned());
-            move |source| RunAsError::Give { name, path, source }
-        };
-        for entry in fs::read_dir(top).map_err(failed(top))? {
-            let path = entry.map_err(failed(top))?.path();
-            let meta = fs::symlink_metadata(&path).map_err(failed(&path))?;
-            if (meta.uid(), meta.gid()) == (self.uid.as_raw(), self.gid.as_raw()) {
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let walk = open(top, flags, Mode::empty()).and_then(|top| {
+            self.own_below(&top, 0)?;
+            self.give(&top, c"")
+        });
+        walk.map_err(|errno| RunAsError::Give {
+            name: self.name.clone(),
+            path: top.to_owned(),
+            source: errno.into(),
+        })
+    }
+
+    fn own_below(&self, directory: &OwnedFd, depth: u32) -> Result<(), rustix::io::Errno> {
+        for entry in Dir::read_from(directory)? {
+            let entry = entry?;
+            let name = entry.file_name();
+            if name == c"." || name == c".." {
                 continue;
             }
-            if meta.is_dir() {
-                self.own(&path)?;
-            } else {
-                lchown(&path, Some(self.uid.as_raw()), Some(self.gid.as_raw()))
-                    .map_err(failed(&path))?;
+            let stat = statat(directory, name, AtFlags::SYMLINK_NOFOLLOW)?;
+            let is_own = (stat.st_uid, stat.st_gid) == (self.uid.as_raw(), self.gid.as_raw());
+            let is_directory = FileType::from_raw_mode(stat.st_mode) == FileType::Directory;
+            if is_directory && (!is_own || depth < NEAR_THE_TOP) {
+                let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+                let below = openat(directory, name, flags, Mode::empty())?;
+                self.own_below(&below, depth + 1)?;
+                self.give(&below, c"")?;
+            } else if !is_own && stat.st_nlink == 1 {
+                // A file with a second name may be somebody else's.
+                self.give(directory, name)?;
             }
         }
-        lchown(top, Some(self.uid.as_raw()), Some(self.gid.as_raw())).map_err(failed(top))
+        Ok(())
+    }
+
+    /// The entry of that name, or the directory itself for an empty one.
+    fn give(&self, directory: &OwnedFd, name: &CStr) -> Result<(), rustix::io::Errno> {
+        let flags = AtFlags::SYMLINK_NOFOLLOW | AtFlags::EMPTY_PATH;
+        let (uid, gid) = (self.uid.as_raw(), self.gid.as_raw());
+        let (uid, gid) = (rustix::fs::Uid::from_raw(uid), rustix::fs::Gid::from_raw(gid));
+        chownat(directory, name, Some(uid), Some(gid), flags)
     }
 }
 
+/// `layers/by-key/ORGANIZATION/KEY`: the deepest place where a server writes single files.
+const NEAR_THE_TOP: u32 = 3;
+
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::MetadataExt as _;
+
     use super::*;
 
     #[test]
@@ -152,9 +187,18 @@ mod tests {
             assert_eq!(own(path), nobody.uid.as_raw(), "{}", path.display());
         }
         assert_eq!(own(other.path()), 0);
-        // What root writes later into the top is found, without another look at the rest.
-        fs::write(top.path().join("c"), "x").unwrap();
+        // What root has written since is found, also below what is the user's already.
+        let key = top.path().join("layers/by-key/organization");
+        fs::create_dir_all(&key).unwrap();
         nobody.own(top.path()).unwrap();
-        assert_eq!(own(&top.path().join("c")), nobody.uid.as_raw());
+        let later = [top.path().join("c"), key.join("key")];
+        later.iter().for_each(|path| fs::write(path, "x").unwrap());
+        // A second name of somebody's file is not given away.
+        let foreign = other.path().join("foreign");
+        fs::write(&foreign, "x").unwrap();
+        fs::hard_link(&foreign, top.path().join("name")).unwrap();
+        nobody.own(top.path()).unwrap();
+        later.iter().for_each(|path| assert_eq!(own(path), nobody.uid.as_raw()));
+        assert_eq!(own(&foreign), 0);
     }
 }

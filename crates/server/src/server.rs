@@ -1,7 +1,9 @@
 //! The wiring: everything that one server is made of, in the order in which it comes up and goes down.
 
+mod controllers;
+mod listeners;
+
 use std::{
-    collections::BTreeMap,
     fs::{File, TryLockError},
     io,
     net::SocketAddr,
@@ -11,29 +13,29 @@ use std::{
 };
 
 use arc_swap::ArcSwap;
-use axum::body::Body;
-use dispatch_engine::{Clock, Controller, Entropy, Options, Reconciler};
+use dispatch_engine::{Clock, Entropy};
 use dispatch_gateway::{
     CallLimits, Gateway,
-    listener::{self, Limits},
-    tls::{ServerConfig, TlsError},
+    tls::{self, ServerConfig, TlsError},
 };
-use dispatch_model::Kind;
 use dispatch_runtime::layer::LayerError;
 use dispatch_store::{Keyring, KeyringError, OpenError, ReadError, Store};
-use tokio::{net::TcpListener, task::JoinSet, time::Instant};
+use tokio::{task::JoinSet, time::Instant};
 use tokio_util::sync::CancellationToken;
-use tower::ServiceExt as _;
+
+use controllers::Controllers;
+use listeners::Listeners;
 
 use crate::{
     brokers::Brokers,
     config::Settings,
     connector::Connector,
     consumers::FunctionWorkers,
+    faults::Faults,
     features::{self, run::Runs},
     first_start::{self, Addresses, FirstStartError},
     functions::Functions,
-    http::{self, Authenticator},
+    http::Authenticator,
     pip::Plan,
     platform::{Platform, Wakers},
     run_as::{RunAs, RunAsError},
@@ -105,40 +107,32 @@ pub struct Parts {
     /// Who a server that was started as root goes on as.
     pub run_as: Option<RunAs>,
     #[cfg(test)]
-    pub faults: crate::faults::Faults,
+    pub faults: Faults,
+}
+
+impl Parts {
+    fn faults(&self) -> Faults {
+        #[cfg(test)]
+        return self.faults.clone();
+        #[cfg(not(test))]
+        Faults::default()
+    }
 }
 
 /// Starts a server. It answers when this returns.
 pub async fn start(settings: Settings, parts: Parts) -> Result<Running, StartError> {
-    #[cfg(test)]
-    let faults = parts.faults.clone();
-    #[cfg(not(test))]
-    let faults = crate::faults::Faults::default();
+    let faults = parts.faults();
     let Parts { clock, entropy, machine, host_name, run_as, .. } = parts;
     let host_names: Vec<String> = host_name.into_iter().collect();
     let lock = lock(&settings)?;
-    let keyring = Keyring::open(&settings.keys)?;
+    let keyring = Keyring::open_of(&settings.keys, run_as.as_ref().map(RunAs::uid))?;
     let options = dispatch_store::Options::new(settings.data.join("dispatch.db"), keyring);
     let (store, system) = Store::open(options).await?;
-    let control_plane = bind("listen", settings.listen).await?;
-    let gateway = bind("gateway_listen", settings.gateway_listen).await?;
-    let gateway_tls = bind("gateway_tls_listen", settings.gateway_tls_listen).await?;
-    let addresses = Addresses {
-        control_plane: local_address("listen", &control_plane, settings.listen)?,
-        gateway: local_address("gateway_listen", &gateway, settings.gateway_listen)?,
-        gateway_tls: local_address(
-            "gateway_tls_listen",
-            &gateway_tls,
-            settings.gateway_tls_listen,
-        )?,
-    };
-    let certificate =
-        dispatch_gateway::tls::load_or_create(&settings.data.join("tls"), &host_names)?;
+    let (listeners, addresses) = Listeners::bind(&settings).await?;
+    let certificate = tls::load_or_create(&settings.data.join("tls"), &host_names)?;
     let found = first_start::prepare(&store, &system, clock.as_ref(), entropy.as_ref()).await?;
-    if !settings.client_config.as_os_str().is_empty() {
-        let key = found.new_key.as_deref();
-        first_start::write_client_config(&settings.client_config, addresses, key)?;
-    }
+    let (key, config) = (found.new_key.as_deref(), &settings.client_config);
+    first_start::write_client_config(config, addresses, key)?;
     // From here on foreign words are read: brokers', callers', functions'.
     if let Some(user) = run_as {
         user.take_over(&[&settings.data, &settings.keys])?;
@@ -151,46 +145,23 @@ pub async fn start(settings: Settings, parts: Parts) -> Result<Running, StartErr
     let stop = CancellationToken::new();
     let mut controllers = Vec::new();
     let platform = Arc::new_cyclic(|weak| {
-        let reconcilers: Vec<(Kind, Arc<dyn Reconciler>)> = vec![
-            (Kind::ServiceBroker, Arc::new(features::service_broker::Controller(weak.clone()))),
-            (
-                Kind::ServiceInstance,
-                Arc::new(features::service_instance::Controller::new(weak.clone())),
-            ),
-            (
-                Kind::ServiceBinding,
-                Arc::new(features::service_binding::Controller::new(weak.clone())),
-            ),
-            (Kind::Orphan, Arc::new(features::orphan::Controller(weak.clone()))),
-            (Kind::BaseImage, Arc::new(features::base_image::Controller(weak.clone()))),
-            (Kind::Image, Arc::new(features::image::Controller(weak.clone()))),
-            (Kind::Function, Arc::new(features::function::Controller(weak.clone()))),
-        ];
-        let mut wakers = BTreeMap::new();
-        for (kind, reconciler) in reconcilers {
-            let (clock, entropy) = (Arc::clone(&clock), Arc::clone(&entropy));
-            let controller = Controller::new(reconciler, clock, entropy, Options::default());
-            wakers.insert(kind, controller.waker());
-            controllers.push(controller);
-        }
-        let bindings = wakers.get(&Kind::ServiceBinding).cloned();
-        let bindings = bindings.expect("the controller of bindings is in the list above");
+        let made = Controllers::new(weak, &clock, &entropy);
+        let consumers = FunctionWorkers::new(Arc::clone(&workers), made.of_bindings());
+        let invoker = Arc::new(features::api::Invoker(weak.clone()));
+        controllers = made.all;
         Platform {
             store,
             system,
-            clock: Arc::clone(&clock),
-            entropy: Arc::clone(&entropy),
+            clock,
+            entropy,
             authenticator: Authenticator::new(found.administrators, settings.skip_auth),
             brokers: Brokers::new(Arc::clone(&connector), settings.broker_timeout_ms),
-            wakers: Wakers::new(wakers),
-            consumers: Arc::new(FunctionWorkers::new(Arc::clone(&workers), bindings)),
+            wakers: Wakers::new(made.wakers),
+            consumers: Arc::new(consumers),
             workers,
             functions: Functions::default(),
             runs: Runs::default(),
-            gateway: Gateway::new(
-                Arc::new(features::api::Invoker(weak.clone())),
-                CallLimits::default(),
-            ),
+            gateway: Gateway::new(invoker, CallLimits::default()),
             publishing: tokio::sync::Mutex::default(),
             organizations: RwLock::default(),
             faults,
@@ -206,21 +177,8 @@ pub async fn start(settings: Settings, parts: Parts) -> Result<Running, StartErr
     tasks.spawn(features::function::follow(Arc::clone(&platform)));
     tasks.spawn(upkeep::keep(Arc::clone(&platform)));
     features::run::resume(&platform).await;
-    let service = http::router(Arc::clone(&platform));
-    let service = service
-        .map_request(|request: ::http::Request<hyper::body::Incoming>| request.map(Body::new));
-    let limits = Limits::default();
-    let serving = listener::serve(control_plane, None, service, limits, stop.clone());
-    tasks.spawn(async move {
-        serving.await;
-    });
     let tls = Arc::new(ArcSwap::from(certificate.config));
-    for (listener, tls) in [(gateway, None), (gateway_tls, Some(Arc::clone(&tls)))] {
-        let (service, stop) = (platform.gateway.clone(), stop.clone());
-        tasks.spawn(async move {
-            listener::serve(listener, tls, service, Limits::default(), stop).await;
-        });
-    }
+    listeners.serve(&platform, &tls, &mut tasks, &stop);
     let is_first = found.new_key.is_some();
     Ok(Running {
         addresses,
@@ -239,13 +197,19 @@ pub async fn start(settings: Settings, parts: Parts) -> Result<Running, StartErr
 impl Running {
     /// Stops accepting, finishes calls, leaves what brokers work on recorded, and closes the store.
     pub async fn stop(mut self) {
-        let end = Instant::now() + DRAIN;
+        let end = Instant::now() + Duration::from_millis(self.settings.stop_timeout_ms);
         self.stop.cancel();
-        while self.tasks.join_next().await.is_some() {}
-        let _ = tokio::time::timeout_at(end, self.platform.gateway.calls_ended()).await;
-        // What has not ended by now ends with its worker, and says so at the next start.
         self.platform.runs.tasks.close();
-        let _ = tokio::time::timeout_at(end, self.platform.runs.tasks.wait()).await;
+        let all_have_ended = async {
+            while self.tasks.join_next().await.is_some() {}
+            self.platform.gateway.calls_ended().await;
+            self.platform.runs.tasks.wait().await;
+        };
+        if tokio::time::timeout_at(end, all_have_ended).await.is_err() {
+            // What is under way with a broker or in a build is recorded, and taken up at the next start. What has not
+            // ended of a call ends with its worker, and says so at the next start.
+            self.tasks.shutdown().await;
+        }
         self.platform.workers.pools.close(end.saturating_duration_since(Instant::now())).await;
         self.platform.store.clone().close().await;
     }
@@ -255,9 +219,6 @@ impl Running {
         &self.platform
     }
 }
-
-/// How long calls may take to end, from the request to stop on (decision 19a).
-const DRAIN: Duration = Duration::from_secs(30);
 
 /// One server for one data directory (decision 17).
 fn lock(settings: &Settings) -> Result<File, StartError> {
@@ -276,14 +237,33 @@ fn lock(settings: &Settings) -> Result<File, StartError> {
     }
 }
 
-async fn bind(key: &'static str, address: SocketAddr) -> Result<TcpListener, StartError> {
-    TcpListener::bind(address).await.map_err(|source| StartError::Listen { key, address, source })
-}
+#[cfg(test)]
+mod tests {
+    use dispatch_osb::fake::{CallKind, Fault};
+    use serde_json::json;
 
-fn local_address(
-    key: &'static str,
-    listener: &TcpListener,
-    address: SocketAddr,
-) -> Result<SocketAddr, StartError> {
-    listener.local_addr().map_err(|source| StartError::Listen { key, address, source })
+    use super::*;
+    use crate::testing::{TestPlatform, TestServer, World};
+
+    #[tokio::test]
+    async fn a_broker_that_says_nothing_does_not_keep_a_server_from_stopping() {
+        let (stop_timeout, broker_timeout) = (Duration::from_millis(200), Duration::from_secs(900));
+        let platform =
+            TestPlatform::in_world(World { stop_timeout, broker_timeout, ..World::new() }).await;
+        platform.broker.fault(CallKind::Provision, Fault::HangBefore);
+        platform
+            .post("/v1/serviceinstance", &json!({"name": "db", "serviceClass": "fake-kv"}))
+            .await;
+        platform.broker.until("the request", |books| books.hanging == 1).await;
+        let TestPlatform { server, broker } = platform;
+        let world = server.world.clone();
+        let stopped = tokio::time::timeout(Duration::from_secs(60), server.running.stop()).await;
+        stopped.expect("it waits for the broker");
+        // What was under way was recorded, and is sent again.
+        let server = TestServer::start_in(world).await;
+        broker.release();
+        assert_eq!(server.becomes("/v1/serviceinstance/db", "READY").await["name"], "db");
+        assert_eq!(broker.books().instances.len(), 1);
+        server.running.stop().await;
+    }
 }

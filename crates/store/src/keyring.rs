@@ -20,6 +20,8 @@ pub(crate) type KeyBytes = Zeroizing<[u8; 32]>;
 #[derive(Clone)]
 pub struct Keyring {
     directory: PathBuf,
+    /// Who may own the keys besides root and this process.
+    owner: Option<u32>,
     keys: Arc<BTreeMap<u32, KeyBytes>>,
 }
 
@@ -44,6 +46,14 @@ impl Keyring {
     /// Loads the keys of `directory`, which is made if it is missing. There may be none yet: the first
     /// is made when a new database is opened, and never for an existing one.
     pub fn open(directory: impl Into<PathBuf>) -> Result<Self, KeyringError> {
+        Self::open_of(directory, None)
+    }
+
+    /// The same where the keys may belong to another user, whom this process is about to become.
+    pub fn open_of(
+        directory: impl Into<PathBuf>,
+        owner: Option<u32>,
+    ) -> Result<Self, KeyringError> {
         let directory = directory.into();
         // Only the directory itself is closed: what is above it may hold what others read.
         let made = match directory.parent() {
@@ -53,17 +63,22 @@ impl Keyring {
         let made = made
             .and_then(|()| fs::DirBuilder::new().recursive(true).mode(0o700).create(&directory));
         made.map_err(io_error("create", &directory))?;
-        check_access(&directory, &fs::metadata(&directory), 0o700)?;
+        check_access(&directory, &fs::metadata(&directory), owner, 0o700)?;
 
         let mut keys = BTreeMap::new();
         let entries = fs::read_dir(&directory).map_err(io_error("list", &directory))?;
         for entry in entries {
             let entry = entry.map_err(io_error("list", &directory))?;
             if let Some(number) = entry.file_name().to_str().and_then(key_number) {
-                keys.insert(number, load_key(&entry.path())?);
+                keys.insert(number, load_key(&entry.path(), owner)?);
             }
         }
-        Ok(Self { directory, keys: Arc::new(keys) })
+        Ok(Self { directory, owner, keys: Arc::new(keys) })
+    }
+
+    /// As it is on disk now.
+    pub(crate) fn again(&self) -> Result<Self, KeyringError> {
+        Self::open_of(&self.directory, self.owner)
     }
 
     /// Makes a new key, which becomes the newest. The returned keyring has it; others learn of it by `open`.
@@ -76,7 +91,7 @@ impl Keyring {
         write_key(&self.directory, number, &key)?;
         let mut keys = (*self.keys).clone();
         keys.insert(number, key);
-        Ok(Self { directory: self.directory.clone(), keys: Arc::new(keys) })
+        Ok(Self { keys: Arc::new(keys), ..self.clone() })
     }
 
     /// The number of the key that encrypts.
@@ -132,8 +147,8 @@ fn key_number(file: &str) -> Option<u32> {
     (number > 0 && number.to_string() == digits).then_some(number)
 }
 
-fn load_key(path: &Path) -> Result<KeyBytes, KeyringError> {
-    check_access(path, &fs::metadata(path), 0o600)?;
+fn load_key(path: &Path, owner: Option<u32>) -> Result<KeyBytes, KeyringError> {
+    check_access(path, &fs::metadata(path), owner, 0o600)?;
     let text = Zeroizing::new(fs::read(path).map_err(io_error("read", path))?);
     let key = from_hex(text.trim_ascii_end()).map(Zeroizing::new);
     key.ok_or_else(|| KeyringError::Malformed { path: path.to_owned() })
@@ -142,6 +157,7 @@ fn load_key(path: &Path) -> Result<KeyBytes, KeyringError> {
 fn check_access(
     path: &Path,
     found: &io::Result<fs::Metadata>,
+    other: Option<u32>,
     wanted: u32,
 ) -> Result<(), KeyringError> {
     let found = match found {
@@ -153,7 +169,8 @@ fn check_access(
         return Err(KeyringError::TooWide { path: path.to_owned(), mode, wanted });
     }
     let owner = found.uid();
-    if owner != 0 && owner != rustix::process::geteuid().as_raw() {
+    let own = rustix::process::geteuid().as_raw();
+    if owner != 0 && owner != own && Some(owner) != other {
         return Err(KeyringError::ForeignOwner { path: path.to_owned(), owner });
     }
     Ok(())
@@ -270,5 +287,23 @@ mod tests {
         let shown = format!("{ring:?}");
         assert!(shown.contains("numbers: {1}") || shown.contains("[1]"), "{shown}");
         assert!(!shown.contains(key.trim()));
+    }
+
+    #[test]
+    fn keys_of_another_user_are_taken_only_by_who_becomes_that_user() {
+        if !rustix::process::geteuid().is_root() {
+            eprintln!("skipped: only root gives files away");
+            return;
+        }
+        let (_temp, path) = directory();
+        Keyring::open(&path).unwrap().add_key().unwrap();
+        for file in [path.join("kek-1"), path.clone()] {
+            std::os::unix::fs::chown(file, Some(65_534), None).unwrap();
+        }
+        assert_eq!(Keyring::open_of(&path, Some(65_534)).unwrap().newest(), Some(1));
+        for other in [None, Some(1)] {
+            let error = Keyring::open_of(&path, other).unwrap_err();
+            assert!(matches!(error, KeyringError::ForeignOwner { owner: 65_534, .. }), "{error}");
+        }
     }
 }

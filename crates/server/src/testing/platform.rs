@@ -31,6 +31,13 @@ impl TestPlatform {
         Self::with(|_| {}).await
     }
 
+    pub async fn in_world(world: World) -> Self {
+        let broker = FakeBroker::start().await.unwrap();
+        let platform = Self { server: TestServer::start_in(world).await, broker };
+        platform.register("fake").await;
+        platform
+    }
+
     pub async fn with(change: impl FnOnce(&mut Settings)) -> Self {
         let platform = Self::unregistered().await;
         platform.broker.configure(change);
@@ -48,11 +55,7 @@ impl TestPlatform {
     /// The store refuses the writes of this name, so many times.
     pub async fn refusing(point: &'static str, times: u32) -> Self {
         let refusal = Refusal { point, times: AtomicU32::new(times) };
-        let world = World { faults: Faults::scripted(Arc::new(refusal)), ..World::new() };
-        let broker = FakeBroker::start().await.unwrap();
-        let platform = Self { server: TestServer::start_in(world).await, broker };
-        platform.register("fake").await;
-        platform
+        Self::in_world(World { faults: Faults::scripted(Arc::new(refusal)), ..World::new() }).await
     }
 
     pub async fn register(&self, name: &str) -> Answer {

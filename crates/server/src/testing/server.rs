@@ -34,6 +34,7 @@ pub struct World {
     pub entropy: Arc<SeededEntropy>,
     pub faults: Faults,
     pub broker_timeout: Duration,
+    pub stop_timeout: Duration,
     /// Where builds get their packages.
     pub pip: pip::Config,
     /// Whoever starts processes; without it, they are ordinary children.
@@ -56,6 +57,7 @@ impl World {
             entropy: Arc::new(SeededEntropy::new(seed)),
             faults: Faults::default(),
             broker_timeout: Duration::from_secs(60),
+            stop_timeout: Duration::from_secs(30),
             pip: pip::Config::default(),
             spawner: None,
         }
@@ -64,6 +66,7 @@ impl World {
     fn settings(&self) -> Settings {
         Settings {
             broker_timeout_ms: self.broker_timeout.as_millis().try_into().unwrap(),
+            stop_timeout_ms: self.stop_timeout.as_millis().try_into().unwrap(),
             build: pip::Build { pip: self.pip.clone() },
             ..settings(self.directory.path())
         }

@@ -24,7 +24,7 @@ pub(super) fn check(
     // An empty one may have been loaded before somebody, this process perhaps, made the first key.
     let keyring = match keyring.newest() {
         Some(_) => keyring,
-        None => Keyring::open(keyring.directory())?,
+        None => keyring.again()?,
     };
     let keys = || keyring.directory().to_owned();
     let missing = |kek| OpenError::KeyMissing { path: path.to_owned(), keys: keys(), kek };
