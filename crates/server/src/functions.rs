@@ -12,11 +12,9 @@ use dispatch_model::{
     function::{Deployed, Function},
     organization::Organization,
 };
-use jsonschema::Validator;
-use serde_json::Value;
 use tokio::sync::OwnedMutexGuard;
 
-use crate::{features::run::ContextCache, schema};
+use crate::{features::run::ContextCache, schema::Schema};
 
 /// The default time-out of a call (decision 37).
 const TIMEOUT_DEFAULT: Duration = Duration::from_secs(60);
@@ -29,27 +27,10 @@ pub struct Deployment {
     pub organization: Id<Organization>,
     pub name: Name,
     pub deployed: Deployed,
-    pub input: Option<Check>,
-    pub output: Option<Check>,
+    pub input: Option<Arc<Schema>>,
+    pub output: Option<Arc<Schema>>,
     /// What every call is given besides its own: secrets and credentials, decrypted (decision 28).
     pub context: ContextCache,
-}
-
-/// A compiled schema.
-#[derive(Debug)]
-pub struct Check {
-    pub schema: Value,
-    pub validator: Validator,
-}
-
-impl Check {
-    /// `None` for no schema, and for one that is not a schema (which was refused when the function was made).
-    pub fn new(schema: Option<&Value>) -> Option<Self> {
-        let schema =
-            schema.filter(|schema| schema.as_object().is_some_and(|map| !map.is_empty()))?;
-        let validator = schema::compile(schema).ok()?;
-        Some(Self { schema: schema.clone(), validator })
-    }
 }
 
 impl Deployment {

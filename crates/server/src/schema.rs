@@ -1,122 +1,85 @@
-//! JSON schemas: of a plan's parameters, of a function's input and output. All faults at once, in words for people.
+//! JSON schemas: of a plan's parameters, of a function's input and output. Foreign words: neither what they say nor
+//! what they are held against may take more than its share of the server.
 
+mod faults;
+mod work;
+
+use std::sync::Arc;
+
+use bytes::Bytes;
 use dispatch_api::Fault;
-use jsonschema::{Draft, ValidationError, Validator, error::ValidationErrorKind};
+use jsonschema::{Draft, PatternOptions, Validator};
 use serde_json::Value;
 
-/// At most this many faults are listed.
-const FAULTS_MAX: usize = 50;
+pub use faults::distance;
 
-/// A schema without `$schema` is draft 4 (design §4); nothing outside it is ever fetched.
-pub fn compile(schema: &Value) -> Result<Validator, String> {
-    let mut options = jsonschema::options();
-    if schema.get("$schema").is_none() {
-        options = options.with_draft(Draft::Draft4);
-    }
-    options.should_validate_formats(true).build(schema).map_err(|error| error.to_string())
+/// A longer text is read and validated on a thread that may take its time.
+const AT_ONCE_BYTES_MAX: usize = 16 << 10;
+/// Tries of one pattern on one text.
+const BACKTRACK_MAX: usize = 100_000;
+/// What the server reads nests no deeper (serde_json).
+const DEPTH_MAX: usize = 128;
+
+/// A schema, ready to be held against values.
+#[derive(Debug)]
+pub struct Schema {
+    text: Value,
+    validator: Validator,
 }
 
-/// Everything that is wrong with a value.
-pub fn faults(validator: &Validator, schema: &Value, value: &Value) -> Vec<Fault> {
-    let mut faults = Vec::new();
-    for error in validator.iter_errors(value) {
-        describe(&error, schema, &mut faults);
-        if faults.len() >= FAULTS_MAX {
-            break;
+impl Schema {
+    /// A schema without `$schema` is draft 4 (design §4); nothing outside it is ever fetched. The error is for people.
+    pub fn new(text: &Value) -> Result<Self, String> {
+        work::countable(text)?;
+        let mut options = jsonschema::options()
+            .with_pattern_options(PatternOptions::fancy_regex().backtrack_limit(BACKTRACK_MAX));
+        if text.get("$schema").is_none() {
+            options = options.with_draft(Draft::Draft4);
+        }
+        let validator = options.should_validate_formats(true).build(text);
+        let validator = validator.map_err(|error| error.to_string())?;
+        Ok(Self { text: text.clone(), validator })
+    }
+
+    /// `None` for no schema, and for one that is none (which was refused when the function was made).
+    pub fn of_function(text: Option<&Value>) -> Option<Arc<Self>> {
+        let text = text.filter(|text| text.as_object().is_some_and(|map| !map.is_empty()))?;
+        Self::new(text).ok().map(Arc::new)
+    }
+
+    /// Everything that is wrong with a value. What is at or below the top-level members that `is_secret` likes is not
+    /// quoted.
+    pub fn faults(&self, value: &Value, is_secret: &dyn Fn(&str) -> bool) -> Vec<Fault> {
+        if !work::is_affordable(&self.text, value) {
+            let message = "takes more steps to check than are allowed: its schema refers to itself in too many ways";
+            return vec![Fault { path: String::new(), message: message.to_owned() }];
+        }
+        faults::all(&self.validator, &self.text, value, is_secret)
+    }
+
+    /// The same for a text, which is JSON; an empty one is `null`. Must be called inside a tokio runtime.
+    pub async fn faults_of(self: &Arc<Self>, text: &Bytes) -> Vec<Fault> {
+        if text.len() <= AT_ONCE_BYTES_MAX {
+            return self.read(text);
+        }
+        let (schema, text) = (Arc::clone(self), text.clone());
+        let read = tokio::task::spawn_blocking(move || schema.read(&text));
+        match read.await {
+            Ok(faults) => faults,
+            Err(panic) => std::panic::resume_unwind(panic.into_panic()),
         }
     }
-    faults
-}
 
-fn describe(error: &ValidationError<'_>, schema: &Value, faults: &mut Vec<Fault>) {
-    let place = error.instance_path().to_string();
-    let mut fault = |path: String, message: String| faults.push(Fault { path, message });
-    match error.kind() {
-        ValidationErrorKind::Required { property } => {
-            let name = property.as_str().unwrap_or_default();
-            fault(format!("{place}/{name}"), "is required".to_owned());
-        }
-        ValidationErrorKind::AdditionalProperties { unexpected } => {
-            for name in unexpected {
-                let meant = nearest(name, schema, &place);
-                let meant = meant.map_or(String::new(), |near| format!("; did you mean {near}?"));
-                fault(format!("{place}/{name}"), format!("unknown{meant}"));
+    fn read(&self, text: &[u8]) -> Vec<Fault> {
+        let text: &[u8] = if text.is_empty() { b"null" } else { text };
+        match serde_json::from_slice(text) {
+            Ok(value) => self.faults(&value, &|_| false),
+            Err(_) => {
+                let message = format!("cannot be checked: it nests deeper than {DEPTH_MAX} values");
+                vec![Fault { path: String::new(), message }]
             }
         }
-        ValidationErrorKind::Type { .. } => {
-            let wanted = wanted_type(error);
-            let meaning = meaning(schema, error);
-            fault(place, format!("{} is not {wanted}{meaning}", short(error.instance())));
-        }
-        _ => {
-            let text = error.to_string();
-            fault(place, text);
-        }
     }
-}
-
-/// `a string`, `an integer`, `a string or null`.
-fn wanted_type(error: &ValidationError<'_>) -> String {
-    let ValidationErrorKind::Type { kind } = error.kind() else { return String::new() };
-    let text = match kind {
-        jsonschema::error::TypeKind::Single(one) => one.to_string(),
-        jsonschema::error::TypeKind::Multiple(several) => {
-            several.iter().map(|one| one.to_string()).collect::<Vec<_>>().join(" or ")
-        }
-    };
-    let vowel = text.starts_with(['a', 'e', 'i', 'o', 'u']);
-    if text == "null" { text } else { format!("{} {text}", if vowel { "an" } else { "a" }) }
-}
-
-/// The description that the schema gives where the fault is, if it does.
-fn meaning(schema: &Value, error: &ValidationError<'_>) -> String {
-    let mut here = schema;
-    for segment in error.instance_path().to_string().split('/').filter(|s| !s.is_empty()) {
-        match here.get("properties").and_then(|properties| properties.get(segment)) {
-            Some(inner) => here = inner,
-            None => return String::new(),
-        }
-    }
-    let text = here.get("description").and_then(Value::as_str);
-    text.map_or(String::new(), |text| format!("; {text}"))
-}
-
-/// A JSON value as shown to people: at most 60 characters.
-fn short(value: &Value) -> String {
-    let text = value.to_string();
-    match text.char_indices().nth(60) {
-        None => text,
-        Some((end, _)) => format!("{}…", text.get(..end).unwrap_or_default()),
-    }
-}
-
-fn nearest(name: &str, schema: &Value, place: &str) -> Option<String> {
-    let mut here = schema;
-    for segment in place.split('/').filter(|segment| !segment.is_empty()) {
-        here = here.get("properties")?.get(segment)?;
-    }
-    let known = here.get("properties")?.as_object()?;
-    let near = known.keys().map(|key| (distance(name, key), key)).min()?;
-    (near.0 <= 2).then(|| format!("{place}/{}", near.1))
-}
-
-/// Edits between two short texts (Levenshtein).
-pub fn distance(a: &str, b: &str) -> usize {
-    let b: Vec<char> = b.chars().collect();
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, left) in a.chars().enumerate() {
-        let mut before = i;
-        let mut next = vec![i + 1];
-        for (j, right) in b.iter().enumerate() {
-            let above = row.get(j + 1).copied().unwrap_or(usize::MAX - 1);
-            let beside = next.last().copied().unwrap_or(usize::MAX - 1);
-            let change = before + usize::from(left != *right);
-            next.push(change.min(above + 1).min(beside + 1));
-            before = above;
-        }
-        row = next;
-    }
-    row.last().copied().unwrap_or(0)
 }
 
 #[cfg(test)]
@@ -126,44 +89,28 @@ mod tests {
     use super::*;
 
     #[test]
-    fn all_faults_are_told_at_once_in_words() {
-        let schema = json!({
-            "type": "object",
-            "additionalProperties": false,
-            "required": ["size"],
-            "properties": {
-                "storage": {"type": "integer", "minimum": 1, "description": "GiB from 1 to 64"},
-                "size": {"enum": ["s", "l"]}
-            }
-        });
-        let check = |value: Value, expect: &[(&str, &str)]| {
-            let compiled = compile(&schema).unwrap();
-            let mut found: Vec<(String, String)> = faults(&compiled, &schema, &value)
-                .into_iter()
-                .map(|fault| (fault.path, fault.message))
-                .collect();
-            found.sort();
-            let found: Vec<(&str, &str)> =
-                found.iter().map(|(path, message)| (path.as_str(), message.as_str())).collect();
-            assert_eq!(found, expect, "{value}");
-        };
-        check(json!({"size": "s", "storage": 4}), &[]);
-        check(
-            json!({"storage": "10GB", "storge": 3}),
-            &[
-                ("/size", "is required"),
-                ("/storage", "\"10GB\" is not an integer; GiB from 1 to 64"),
-                ("/storge", "unknown; did you mean /storage?"),
-            ],
-        );
-        check(json!({"size": "x"}), &[("/size", "\"x\" is not one of \"s\" or \"l\"")]);
-    }
-
-    #[test]
     fn a_schema_without_a_version_is_draft_4_and_nothing_is_fetched() {
         let draft4 = json!({"type": "number", "minimum": 1, "exclusiveMinimum": true});
-        let compiled = compile(&draft4).unwrap();
-        assert!(!compiled.is_valid(&json!(1)) && compiled.is_valid(&json!(2)));
-        assert!(compile(&json!({"$ref": "http://127.0.0.1:1/schema.json"})).is_err());
+        let schema = Schema::new(&draft4).unwrap();
+        let count = |value: Value| schema.faults(&value, &|_| false).len();
+        assert_eq!((count(json!(1)), count(json!(2))), (1, 0));
+        assert!(Schema::new(&json!({"$ref": "http://127.0.0.1:1/schema.json"})).is_err());
+    }
+
+    #[tokio::test]
+    async fn what_cannot_be_read_or_paid_for_does_not_pass() {
+        let schema = Arc::new(Schema::new(&json!({"required": ["name"]})).unwrap());
+        let check = async |text: String, expect: &str| {
+            let faults = schema.faults_of(&Bytes::from(text)).await;
+            let found: Vec<_> = faults.iter().map(|fault| fault.message.as_str()).collect();
+            assert!(found.len() == 1 && found.iter().all(|it| it.contains(expect)), "{found:?}");
+        };
+        let deep = format!("{{\"x\":{}{}}}", "[".repeat(200), "]".repeat(200));
+        check(deep, "nests deeper than 128").await;
+        check("{}".to_owned(), "is required").await;
+        check(format!("{{\"x\":\"{}\"}}", "y".repeat(AT_ONCE_BYTES_MAX)), "is required").await;
+        let endless = Schema::new(&json!({"$ref": "#"})).unwrap();
+        let found = endless.faults(&json!(1), &|_| false);
+        assert!(found.iter().all(|fault| fault.message.contains("more steps")), "{found:?}");
     }
 }

@@ -12,7 +12,7 @@ use serde_json::Value;
 
 use crate::{
     http::{ApiError, Call},
-    schema,
+    schema::Schema,
 };
 
 /// Packed; unpacked it may be 200 MiB (decision 36).
@@ -100,7 +100,7 @@ fn usable_schema(field: &str, schema: Option<Value>) -> Result<Option<Value>, Ap
     if schema.as_object().is_some_and(serde_json::Map::is_empty) {
         return Ok(None);
     }
-    match schema::compile(&schema) {
+    match Schema::new(&schema) {
         Ok(_) => Ok(Some(schema)),
         Err(why) => Err(ApiError::bad_request(format!("{field} is not a JSON schema: {why}"))),
     }

@@ -18,8 +18,9 @@ use dispatch_store::ReadError;
 
 use crate::{
     features::run::{ContextCache, service_credentials},
-    functions::{Check, Deployment},
+    functions::Deployment,
     platform::Platform,
+    schema::Schema,
 };
 
 /// Puts a deployed function into service. Whoever calls it has the function's turn, so that an older revision never
@@ -95,8 +96,8 @@ fn deployment(
         id,
         organization,
         name,
-        input: Check::new(deployed.schema.input.as_ref()),
-        output: Check::new(deployed.schema.output.as_ref()),
+        input: Schema::of_function(deployed.schema.input.as_ref()),
+        output: Schema::of_function(deployed.schema.output.as_ref()),
         deployed: deployed.clone(),
         context: ContextCache::default(),
     }

@@ -14,6 +14,7 @@ use dispatch_store::{OrgScope, ReadError, SecretValues, Stored};
 use serde_json::{Map, Value, json};
 use zeroize::Zeroizing;
 
+use super::redact;
 use crate::{features::service_binding::save::document_key, platform::Platform};
 
 /// Made once for a function, and again whenever something in it changes.
@@ -35,9 +36,6 @@ impl fmt::Debug for CallContext {
 /// Why a call cannot be given what it needs: an InputError, in the first Dispatch's words where it had them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Missing(pub String);
-
-/// Shorter values are too common to be blotted out of a text.
-const REDACTED_BYTES_MIN: usize = 6;
 
 /// Later secrets win over earlier ones, flat (contract §4.1.2).
 pub async fn load(
@@ -73,13 +71,14 @@ pub async fn load(
         bindings.push(found.version);
         endpoints.extend(found.endpoints);
     }
+    let documents = Value::Object(documents);
     let members = Zeroizing::new(format!(
         "\"secrets\":{},\"serviceBindings\":{},\"services\":{}",
         Value::Object(flat),
         Value::Object(by_alias),
-        Value::Object(documents),
+        documents,
     ));
-    values.retain(|value| value.len() >= REDACTED_BYTES_MIN);
+    let values = redact::values(values.iter().map(|value| value.as_str()), &[&documents]);
     Ok(Ok(CallContext { members, bindings: bindings.into(), endpoints: endpoints.into(), values }))
 }
 

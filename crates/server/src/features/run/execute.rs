@@ -19,10 +19,8 @@ use uuid::Uuid;
 
 use super::context::{self, CallContext};
 use crate::{
-    features::function::look_for_layers,
-    functions::{Check, Deployment},
-    platform::Platform,
-    schema, time,
+    features::function::look_for_layers, functions::Deployment, platform::Platform, schema::Schema,
+    time,
 };
 
 /// Times that the context is made again because credentials changed under it.
@@ -73,10 +71,10 @@ pub enum Failed {
 
 /// Runs it. Dropping the future leaves the call to go on and the worker to its pool.
 pub async fn execute(platform: &Platform, deployment: &Deployment, request: &Request) -> Ended {
-    if let Some(error) = deployment.input.as_ref().and_then(|check| {
-        faults(check, &request.input)
-            .map(|faults| failure("InputError", format!("Input invalid against schema: {faults}")))
-    }) {
+    if let Some(schema) = &deployment.input
+        && let Some(faults) = faults(schema, &request.input).await
+    {
+        let error = failure("InputError", format!("Input invalid against schema: {faults}"));
         return Ended { output: Err(Failed::Error(error)), logs: None, context: None };
     }
     let mut tries = 0;
@@ -97,13 +95,13 @@ pub async fn execute(platform: &Platform, deployment: &Deployment, request: &Req
                 if let Err(CallError::StartFailed { .. }) = outcome {
                     look_for_layers(platform, deployment);
                 }
-                return ended(deployment, outcome, given);
+                return ended(deployment, outcome, given).await;
             }
         }
     }
 }
 
-fn ended(
+async fn ended(
     deployment: &Deployment,
     outcome: Result<dispatch_runtime::pool::Answer, CallError>,
     given: Arc<CallContext>,
@@ -116,13 +114,7 @@ fn ended(
             let logs =
                 Some(Logs { stderr: list(answer.logs.stderr), stdout: list(answer.logs.stdout) });
             let output = match answer.result {
-                Ok(output) => match deployment.output.as_ref().and_then(|c| faults(c, &output)) {
-                    None => Ok(output),
-                    Some(faults) => Err(Failed::Error(failure(
-                        "FunctionError",
-                        format!("Output invalid against schema: {faults}"),
-                    ))),
-                },
+                Ok(output) => fitting(deployment, output).await,
                 Err(failed) => {
                     let stacktrace = (!failed.stacktrace.is_empty()).then_some(failed.stacktrace);
                     let kind = match failed.kind {
@@ -137,6 +129,18 @@ fn ended(
             };
             Ended { output, logs, context }
         }
+    }
+}
+
+async fn fitting(deployment: &Deployment, output: Bytes) -> Result<Bytes, Failed> {
+    let faults = match &deployment.output {
+        Some(schema) => faults(schema, &output).await,
+        None => None,
+    };
+    let message = |faults| format!("Output invalid against schema: {faults}");
+    match faults {
+        None => Ok(output),
+        Some(faults) => Err(Failed::Error(failure("FunctionError", message(faults)))),
     }
 }
 
@@ -158,19 +162,15 @@ fn failure(kind: &str, message: String) -> RunError {
 }
 
 /// `None` if the text fits the schema.
-fn faults(check: &Check, text: &[u8]) -> Option<String> {
-    let text: &[u8] = if text.is_empty() { b"null" } else { text };
-    let value: Value = serde_json::from_slice(text).unwrap_or(Value::Null);
-    if check.validator.is_valid(&value) {
-        return None;
-    }
-    let faults = schema::faults(&check.validator, &check.schema, &value);
+async fn faults(schema: &Arc<Schema>, text: &Bytes) -> Option<String> {
+    let faults = schema.faults_of(text).await;
     let words = |fault: &Fault| match fault.message.as_str() {
         message if message.starts_with("is ") => format!("{} {message}", fault.path),
         message if fault.path.is_empty() => message.to_owned(),
         message => format!("{}: {message}", fault.path),
     };
-    Some(faults.iter().map(words).collect::<Vec<_>>().join(" · "))
+    let all = faults.iter().map(words).collect::<Vec<_>>().join(" · ");
+    (!faults.is_empty()).then_some(all)
 }
 
 /// The function's own context, or one made for this run when it asks for more.

@@ -109,7 +109,8 @@ async fn spec(
     let plan = offering.as_ref().and_then(|offering| offering.service().plan(&wanted.plan));
     let schema = plan.and_then(|plan| plan.bind_schema());
     let what = format!("bindings of {}/{}", wanted.class_name, wanted.plan_name);
-    check(&format!("service binding {name}"), &what, schema, all.as_ref())?;
+    let object = format!("service binding {name}");
+    check(&object, &what, schema, parameters.as_ref(), all.as_ref())?;
     Ok(Spec {
         instance: instance.meta.id,
         instance_name: instance.meta.name.clone(),

@@ -90,7 +90,7 @@ async fn spec(
     let given = parameters::merged(broker.spec.parameters.as_ref(), input.parameters)?;
     let secrets = names(input.secret_parameters)?;
     let all = with_secrets(call, given.clone(), &secrets).await?;
-    parameters::check(&object, &what, plan.create_schema(), all.as_ref())?;
+    parameters::check(&object, &what, plan.create_schema(), given.as_ref(), all.as_ref())?;
 
     let binding = input.binding.unwrap_or_default();
     let bindable = plan.is_bindable(service);
@@ -99,7 +99,8 @@ async fn spec(
     if bindable {
         let all = with_secrets(call, binding_parameters.clone(), &binding_secrets).await?;
         let what = format!("bindings of {what}");
-        parameters::check(&object, &what, plan.bind_schema(), all.as_ref())?;
+        let given = binding_parameters.as_ref();
+        parameters::check(&object, &what, plan.bind_schema(), given, all.as_ref())?;
     }
     Ok(Spec {
         broker: broker.meta.id,

@@ -6,7 +6,7 @@ use dispatch_osb::types::JsonObject;
 use dispatch_store::{OrgScope, ReadError, Stored};
 use serde_json::Value;
 
-use crate::{http::ApiError, platform::Platform, schema};
+use crate::{http::ApiError, platform::Platform, schema::Schema};
 
 /// The user's parameters over the broker's defaults, at the top level. Must be JSON objects.
 pub fn merged(defaults: Option<&Value>, given: Option<Value>) -> Result<Option<Value>, ApiError> {
@@ -55,17 +55,20 @@ pub async fn merge_secrets(
 }
 
 /// Refuses parameters that do not fit the schema, naming all that is wrong (OSB-043). Nothing was sent to the broker.
+/// `given` are those among them that may be quoted; the others are values of secrets.
 pub fn check(
     object: &str,
     offering: &str,
     schema: Option<&Value>,
+    given: Option<&Value>,
     parameters: Option<&JsonObject>,
 ) -> Result<(), ApiError> {
     let Some(schema) = schema else { return Ok(()) };
     // An unusable schema was a warning when the catalogue was read, and checks nothing.
-    let Ok(compiled) = schema::compile(schema) else { return Ok(()) };
+    let Ok(schema) = Schema::new(schema) else { return Ok(()) };
     let parameters = Value::Object(parameters.cloned().unwrap_or_default());
-    let faults = schema::faults(&compiled, schema, &parameters);
+    let is_secret = |key: &str| given.is_none_or(|given| given.get(key).is_none());
+    let faults = schema.faults(&parameters, &is_secret);
     if faults.is_empty() {
         return Ok(());
     }
