@@ -28,7 +28,7 @@ def cut(stage, seconds, luck):
         time.sleep(luck.uniform(0.05, 1.2))
         stage.kill("server")
         cuts["server"] += 1
-        if luck.random() < 0.2:
+        if cuts["server"] == 1 or luck.random() < 0.2:
             stage.kill("broker")
             cuts["broker"] += 1
             stage.start_broker()
@@ -54,10 +54,13 @@ def story(show, stage, d, seconds, seed):
     finally:
         for person in people:
             person.leave()
+        for person in people:
+            person.join()
     asked = sum(sum(person.answers.values()) for person in people)
     broken = sum(person.answers.get(0, 0) for person in people)
     show.line(f"  {cuts['server']} cuts of the server, {cuts['broker']} of the broker; "
               f"{asked} requests, {broken} of them broken off")
+    show.expect("whether there was a cut of each kind", min(cuts.values()) > 0, True)
     for person in people:
         show.line(f"  {person.name}: {person.settle()} promises kept")
 

@@ -6,6 +6,7 @@ use std::{
     fs,
     path::{Path, PathBuf},
     process::{Command, Output, Stdio},
+    time::{Duration, Instant},
 };
 
 use serde_json::Value;
@@ -13,6 +14,8 @@ use serde_json::Value;
 use crate::support::{real, words};
 
 const NOW: &str = "=== now\n";
+/// For the longest that is waited for, a build.
+const PATIENCE: Duration = Duration::from_secs(120);
 /// Lines 2 and 3 are named by a recorded traceback.
 const HELLO: &str = r#"def handle(ctx, payload):
     name = (payload or {}).get("name", "Noone")
@@ -104,14 +107,25 @@ fn settle(home: &Path, command: &str, output: &Output) {
     let about =
         |(_, word): &(&str, &str)| !command.contains(" get ") && (all || command.contains(word));
     for (nouns, _) in kinds.into_iter().filter(about) {
-        while is_under_way(&listed(home, nouns)) {}
+        until(home, nouns, |listed| !is_under_way(listed));
     }
     // The record of a run follows its answer.
     let printed: Value = serde_json::from_slice(&output.stdout).unwrap_or_default();
     if let Some(run) =
         printed.get("name").and_then(Value::as_str).filter(|_| command.contains(" exec "))
     {
-        while !listed(home, "runs").contains(run) {}
+        until(home, "runs", |listed| listed.contains(run));
+    }
+}
+
+fn until(home: &Path, nouns: &str, done: impl Fn(&str) -> bool) {
+    let begun = Instant::now();
+    loop {
+        let last = listed(home, nouns);
+        if done(&last) {
+            return;
+        }
+        assert!(begun.elapsed() < PATIENCE, "{nouns} do not settle: {last}");
     }
 }
 

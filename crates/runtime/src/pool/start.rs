@@ -152,6 +152,7 @@ impl Pool {
         revision: &Arc<Revision>,
     ) -> Result<Worker, StartError> {
         count(&inner.counters.starts);
+        let _guard = Panicking { pool: self, inner, id };
         let limit = inner.settings.start_timeout;
         match timeout(limit, self.start_and_load(inner, id, revision)).await {
             Ok(result) => result,
@@ -228,6 +229,21 @@ impl Pool {
         for waiter in joined {
             let failed = CallError::StartFailed { error: Arc::clone(error) };
             let _ = waiter.sender.send(Err(failed));
+        }
+    }
+}
+
+/// A start that panics has failed: otherwise its pool would count on it for ever.
+struct Panicking<'a> {
+    pool: &'a Arc<Pool>,
+    inner: &'a Arc<Inner>,
+    id: Uuid,
+}
+
+impl Drop for Panicking<'_> {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.pool.start_failed(self.inner, self.id, &Arc::new(StartError::Panicked));
         }
     }
 }

@@ -35,6 +35,8 @@ pub enum StartError {
     Version { found: u32 },
     #[error("it was not loaded within {} s", .after.as_secs())]
     TimedOut { after: Duration },
+    #[error("the server panicked while it started a worker")]
+    Panicked,
     /// The module cannot be imported, or the handler is missing or of the wrong shape.
     #[error("{}", .0.message)]
     Load(Failure),

@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use dispatch_runtime::pool::{Call, CallError, Pools, ReplaceError, Settings};
 use dispatch_runtime::revision::BindingVersion;
+use dispatch_runtime::spawn::{DirectSpawner, Spawn, SpawnError, Spawned, WorkerSpec};
+use futures::future::BoxFuture;
 use uuid::Uuid;
 
 use super::support::{FUNCTION, Stage, call, text, until};
@@ -345,6 +347,44 @@ async fn retiring_waits_for_running_calls_and_sends_waiting_ones_back() {
     assert!(matches!(refused, Err(CallError::Superseded { .. })), "{refused:?}");
     retired.unwrap();
     assert_eq!(stage.alive(), 1);
+    stage.finish().await;
+}
+
+/// Starts no worker while it is broken: whoever asks for one panics.
+#[derive(Debug, Default)]
+struct Breakable {
+    broken: AtomicBool,
+}
+
+impl Spawn for Breakable {
+    fn spawn(&self, spec: WorkerSpec) -> BoxFuture<'_, Result<Spawned, SpawnError>> {
+        assert!(!self.broken.load(Ordering::SeqCst), "the test asked for it");
+        DirectSpawner.spawn(spec)
+    }
+}
+
+#[tokio::test]
+async fn a_retirement_that_panics_does_not_count_as_done_and_can_be_repeated() {
+    let spawner = Arc::new(Breakable::default());
+    let mut stage = Stage::on(Arc::<Breakable>::clone(&spawner), settings());
+    let revision = stage.revision(&version(1));
+    stage.pools.set(FUNCTION, revision);
+    text(stage.pools.call(FUNCTION, &carrying(1)).await);
+    let old = || {
+        stage.pools.workers_with(|worker| {
+            worker.given.iter().any(|given| given.binding == BINDING && given.version < 2)
+        })
+    };
+    spawner.broken.store(true, Ordering::SeqCst);
+    let pools = stage.pools.clone();
+    let retired = tokio::spawn(async move { pools.retire(BINDING, 2).await }).await;
+    assert!(retired.is_err_and(|error| error.is_panic()), "it was told to be done");
+    assert_eq!(old().len(), 1);
+
+    stage.until_alive(1).await;
+    spawner.broken.store(false, Ordering::SeqCst);
+    tokio::time::timeout(Duration::from_secs(100), stage.pools.retire(BINDING, 2)).await.unwrap();
+    assert!(old().is_empty(), "{:?}", old());
     stage.finish().await;
 }
 

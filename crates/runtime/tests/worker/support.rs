@@ -9,7 +9,9 @@ use dispatch_runtime::frame::{Failure, Load};
 use dispatch_runtime::logs::{FunctionLog, Logs};
 use dispatch_runtime::pool::{Answer, Call, CallError, Phase, Pools, Settings};
 use dispatch_runtime::revision::{BindingVersion, Program, Revision, RevisionSpec, python3_argv};
-use dispatch_runtime::spawn::{DirectSpawner, HostBase, Limits, NetworkSpec, RootSpec, WorkerSpec};
+use dispatch_runtime::spawn::{
+    DirectSpawner, HostBase, Limits, NetworkSpec, RootSpec, Spawn, WorkerSpec,
+};
 use dispatch_runtime::worker::{
     Ambient, CallInput, Finished, Interpreter, Start, StartError, Worker,
 };
@@ -126,8 +128,11 @@ pub(crate) struct Stage {
 
 impl Stage {
     pub(crate) fn new(settings: Settings) -> Self {
-        let pools = Pools::new(Arc::new(DirectSpawner), None, AMBIENT, settings);
-        Self { pools, sources: Vec::new() }
+        Self::on(Arc::new(DirectSpawner), settings)
+    }
+
+    pub(crate) fn on(spawner: Arc<dyn Spawn>, settings: Settings) -> Self {
+        Self { pools: Pools::new(spawner, None, AMBIENT, settings), sources: Vec::new() }
     }
 
     /// With a function whose one file this is.
