@@ -7,6 +7,7 @@ use crate::{Kind, Noun, object::NoStatus};
 #[derive(Debug)]
 pub enum AccessKey {}
 
+/// What was asked for.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Spec {
     /// SHA-256 of the key's text, hexadecimal.

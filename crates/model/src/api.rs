@@ -7,6 +7,7 @@ use crate::{Kind, Name, Noun, object::NoStatus};
 #[derive(Debug)]
 pub enum Api {}
 
+/// What was asked for.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Spec {
     /// Need not exist yet.

@@ -7,6 +7,7 @@ use crate::{Kind, Noun, Object, Phase};
 #[derive(Debug)]
 pub enum BaseImage {}
 
+/// What was asked for.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Spec {
     /// `host:python3`, or an image of the first Dispatch that stands for it.
@@ -17,6 +18,7 @@ pub struct Spec {
     pub delay_ms: u64,
 }
 
+/// What its controller has learnt, and what it is about to do.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Status {
     pub observed_generation: u64,
@@ -42,6 +44,8 @@ impl Noun for BaseImage {
     type Status = Status;
 }
 
+/// The status that clients see, and the one reason: the table of decision 13, as its test has it. A reason that is
+/// no failure says what is waited for.
 pub fn phase(base: &Object<BaseImage>) -> (Phase, Option<String>) {
     let status = &base.status;
     let observed = status.observed_generation == base.meta.generation;

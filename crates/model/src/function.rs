@@ -12,6 +12,7 @@ use crate::{
 #[derive(Debug)]
 pub enum Function {}
 
+/// What was asked for.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Spec {
     pub image: Id<Image>,
@@ -80,6 +81,7 @@ impl std::fmt::Display for ServiceUse {
     }
 }
 
+/// What its controller has learnt, and what it is about to do.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Status {
     pub observed_generation: u64,
@@ -115,6 +117,8 @@ impl Noun for Function {
     type Status = Status;
 }
 
+/// The status that clients see, and the one reason: the table of decision 13, as its test has it. A reason that is
+/// no failure says what is waited for.
 pub fn phase(function: &Object<Function>) -> (Phase, Option<String>) {
     let status = &function.status;
     let observed = status.observed_generation == function.meta.generation;

@@ -7,6 +7,7 @@ use crate::{Id, Kind, Name, Noun, Object, Phase, base_image::BaseImage};
 #[derive(Debug)]
 pub enum Image {}
 
+/// What was asked for.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Spec {
     pub base_image: Id<BaseImage>,
@@ -23,6 +24,7 @@ pub struct SystemPackage {
     pub version: String,
 }
 
+/// What its controller has learnt, and what it is about to do.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Status {
     pub observed_generation: u64,
@@ -50,6 +52,8 @@ impl Noun for Image {
     type Status = Status;
 }
 
+/// The status that clients see, and the one reason: the table of decision 13, as its test has it. A reason that is
+/// no failure says what is waited for.
 pub fn phase(image: &Object<Image>) -> (Phase, Option<String>) {
     let status = &image.status;
     let observed = status.observed_generation == image.meta.generation;

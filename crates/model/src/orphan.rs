@@ -30,6 +30,7 @@ pub struct Spec {
     pub waiting: Vec<Uuid>,
 }
 
+/// What its controller has learnt, and what it is about to do.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Status {
     pub in_flight: Option<InFlight>,

@@ -16,6 +16,7 @@ use crate::{
 #[derive(Debug)]
 pub enum ServiceBinding {}
 
+/// What was asked for.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Spec {
     pub instance: Id<ServiceInstance>,
@@ -30,6 +31,7 @@ pub struct Spec {
     pub retry: u64,
 }
 
+/// What its controller has learnt, and what it is about to do.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Status {
     /// The `rotation` that the credentials in use belong to.
@@ -86,7 +88,8 @@ impl Noun for ServiceBinding {
     type Status = Status;
 }
 
-/// The status that clients see, and the one reason (decision 13).
+/// The status that clients see, and the one reason: the table of decision 13, as its test has it. A reason that is
+/// no failure says what is waited for.
 pub fn phase(binding: &Object<ServiceBinding>) -> (Phase, Option<String>) {
     let status = &binding.status;
     let failed = status.failure.as_ref().filter(|f| f.generation == binding.meta.generation);

@@ -15,6 +15,7 @@ use crate::{
 #[derive(Debug)]
 pub enum ServiceBroker {}
 
+/// What was asked for.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Spec {
     pub url: String,
@@ -117,6 +118,7 @@ impl Selection {
     }
 }
 
+/// What its controller has learnt, and what it is about to do.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Status {
     /// The last generation whose catalogue was read, or refused.
@@ -145,7 +147,8 @@ impl Noun for ServiceBroker {
     type Status = Status;
 }
 
-/// The status that clients see, and the one reason.
+/// The status that clients see, and the one reason: the table of decision 13, as its test has it. A reason that is
+/// no failure says what is waited for.
 pub fn phase(broker: &Object<ServiceBroker>) -> (Phase, Option<String>) {
     let status = &broker.status;
     if broker.meta.deleting.is_some() {

@@ -15,6 +15,7 @@ use crate::{
 #[derive(Debug)]
 pub enum ServiceInstance {}
 
+/// What was asked for.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Spec {
     pub broker: Id<ServiceBroker>,
@@ -39,6 +40,7 @@ pub struct BindingWish {
     pub secret_parameters: Vec<Name>,
 }
 
+/// What its controller has learnt, and what it is about to do.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Status {
     /// The last generation whose operation ended.
@@ -64,7 +66,8 @@ impl Noun for ServiceInstance {
     type Status = Status;
 }
 
-/// The status that clients see, and the one reason (decision 13).
+/// The status that clients see, and the one reason: the table of decision 13, as its test has it. A reason that is
+/// no failure says what is waited for.
 pub fn phase(instance: &Object<ServiceInstance>) -> (Phase, Option<String>) {
     let status = &instance.status;
     let failed = status.failure.as_ref().filter(|f| f.generation == instance.meta.generation);

@@ -67,7 +67,7 @@ pub struct RevisionSpec {
     pub environment: Vec<(String, String)>,
     pub layers: Vec<LayerMount>,
     pub load: Load,
-    /// Of the source archive.
+    /// Of the layer that the source was unpacked into.
     pub code_digest: String,
     /// Of the base image: for `host:`, of interpreter and ABI.
     pub base_digest: String,

@@ -15,6 +15,8 @@ mod pools;
 #[cfg(test)]
 mod pools_change;
 #[cfg(test)]
+mod pools_retire;
+#[cfg(test)]
 mod sandboxed;
 #[cfg(test)]
 mod support;
