@@ -11,7 +11,7 @@ pub use function_log::{FunctionLog, LogLine, MAX_FUNCTION_BYTES, MAX_FUNCTION_LI
 
 pub(crate) use call_log::CallLog;
 pub(crate) use function_log::last_errors;
-pub(crate) use tap::LogTap;
+pub(crate) use tap::{LogTap, MAX_UNASKED_MIB};
 
 /// Which of a process's two outputs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

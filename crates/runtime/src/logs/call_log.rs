@@ -37,11 +37,11 @@ impl CallLog {
     /// Takes the next piece of one stream.
     pub(crate) fn feed(&mut self, stream: Stream, mut piece: &[u8]) {
         while !piece.is_empty() {
-            let room = MAX_CALL_BYTES - self.kept_bytes;
-            if room == 0 || self.kept_lines >= MAX_CALL_LINES {
+            if self.is_full() {
                 self.cut(stream, piece);
                 return;
             }
+            let room = MAX_CALL_BYTES - self.kept_bytes;
             let lines = self.lines(stream);
             match piece.iter().position(|byte| *byte == b'\n') {
                 Some(end) if end < room => {
@@ -78,6 +78,11 @@ impl CallLog {
             self.lines(stream).done.push(line);
         }
         Logs { stdout: self.stdout.done, stderr: self.stderr.done }
+    }
+
+    /// Whether nothing more is kept.
+    pub(crate) fn is_full(&self) -> bool {
+        self.kept_bytes >= MAX_CALL_BYTES || self.kept_lines >= MAX_CALL_LINES
     }
 
     fn cut(&mut self, stream: Stream, piece: &[u8]) {

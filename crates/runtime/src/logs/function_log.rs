@@ -71,6 +71,14 @@ impl FunctionLog {
         self.more.notify_waiters();
     }
 
+    /// Counts so many lines as gone, and all that are kept.
+    pub(crate) fn skip(&self, lines: u64) {
+        let mut ring = self.ring.lock().unwrap_or_else(PoisonError::into_inner);
+        ring.dropped += lines + ring.lines.len() as u64;
+        ring.lines.clear();
+        ring.bytes = 0;
+    }
+
     fn keep(&self, line: LogLine) {
         let mut ring = self.ring.lock().unwrap_or_else(PoisonError::into_inner);
         ring.bytes += line.text.len();

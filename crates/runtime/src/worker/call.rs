@@ -21,7 +21,7 @@ const INLINE_CHECK_BYTES: usize = 256 << 10;
 /// Why a call was not begun; the function has seen nothing of it.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum BeginError {
-    /// The worker has ended or spoken out of turn: another one has to be taken.
+    /// The worker has ended, spoken out of turn or printed without end: take another one.
     #[error("the worker is gone")]
     Gone,
     #[error("{0}")]
@@ -43,7 +43,9 @@ impl Worker {
         };
         head.write(&mut self.head, call.context.len(), call.payload.len())
             .map_err(BeginError::TooLarge)?;
-        self.shared.tap.begin_call();
+        if !self.shared.tap.begin_call() {
+            return Err(BeginError::Gone);
+        }
         self.open = Some(Open {
             call: head.call,
             deadline: Instant::now() + call.timeout,

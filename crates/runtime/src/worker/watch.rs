@@ -7,6 +7,7 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep_until};
 
 use super::Shared;
+use crate::logs::MAX_UNASKED_MIB;
 use crate::spawn::Exit;
 
 /// Called once, when no process of the worker is left.
@@ -17,8 +18,9 @@ pub(super) async fn watch(shared: Arc<Shared>, grace: Duration, on_exit: OnExit)
     let exited = shared.process.wait();
     let pump = shared.tap.pump();
     let ending = shared.ending.notified();
-    tokio::pin!(exited, pump, ending);
-    let mut pumping = true;
+    let flooded = shared.tap.flooded();
+    tokio::pin!(exited, pump, ending, flooded);
+    let (mut pumping, mut calm) = (true, true);
     let mut kill_at: Option<Instant> = None;
     let exit = loop {
         let patience = async {
@@ -30,6 +32,10 @@ pub(super) async fn watch(shared: Arc<Shared>, grace: Duration, on_exit: OnExit)
         tokio::select! {
             exit = &mut exited => break exit,
             () = &mut pump, if pumping => pumping = false,
+            () = &mut flooded, if calm => {
+                calm = false;
+                shared.process.kill();
+            }
             () = &mut ending, if kill_at.is_none() => kill_at = Some(Instant::now() + grace),
             () = patience => {
                 shared.process.kill();
@@ -38,5 +44,11 @@ pub(super) async fn watch(shared: Arc<Shared>, grace: Duration, on_exit: OnExit)
         }
     };
     shared.tap.take_rest();
+    if !calm {
+        shared.tap.say(format!(
+            "[dispatch: ended a worker that printed more than {MAX_UNASKED_MIB} MiB while no call \
+             was open]"
+        ));
+    }
     on_exit(exit);
 }
