@@ -99,7 +99,8 @@ pub struct Call {
     pub payload: Bytes,
     /// Whose credentials the context carries, in which version.
     pub bindings: Arc<[BindingVersion]>,
-    /// What the function must be able to reach for this call, if more than its revision says.
+    /// What the function must be able to reach for this call. If it is more than its revision says,
+    /// the call's worker ends after it, so that no other call has the reach.
     pub endpoints: Arc<[Endpoint]>,
 }
 

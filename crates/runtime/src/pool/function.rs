@@ -196,8 +196,12 @@ impl Pool {
         let id = worker.id();
         let present = state.current.as_ref().map(|current| current.generation);
         let Some(entry) = state.entry(id) else { return Some(worker) };
-        if !lives || entry.gone || entry.phase == Phase::Ending || Some(entry.generation) != present
-        {
+        if entry.widened {
+            // At once: not even its exit handlers reach what was given for one call.
+            entry.relay = None;
+        }
+        let stays = lives && !entry.gone && !entry.widened && entry.phase != Phase::Ending;
+        if !stays || Some(entry.generation) != present {
             entry.phase = Phase::Ending;
             return Some(worker);
         }

@@ -73,7 +73,7 @@ impl Lease {
         let Some(worker) = self.worker.as_ref().filter(|_| !endpoints.is_empty()) else {
             return Ok(());
         };
-        let missing = self.pool.missing_endpoints(worker.id(), endpoints);
+        let missing = self.pool.widen(worker.id(), endpoints);
         if missing.is_empty() {
             return Ok(());
         }

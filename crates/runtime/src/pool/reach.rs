@@ -11,12 +11,15 @@ use crate::network::Relay;
 use crate::spawn::Endpoint;
 
 impl Pool {
-    /// Those of `wanted` that the worker was not given yet.
-    pub(super) fn missing_endpoints(&self, id: Uuid, wanted: &[Endpoint]) -> Vec<Endpoint> {
+    /// Those of `wanted` that the worker was not given at its start. If there are any, this call is
+    /// its last.
+    pub(super) fn widen(&self, id: Uuid, wanted: &[Endpoint]) -> Vec<Endpoint> {
         let mut state = self.lock();
         let Some(entry) = state.entry(id) else { return Vec::new() };
         let missing = wanted.iter().filter(|endpoint| !entry.endpoints.contains(endpoint));
-        missing.cloned().collect()
+        let missing: Vec<Endpoint> = missing.cloned().collect();
+        entry.widened = !missing.is_empty();
+        missing
     }
 
     /// Connects listeners of a worker with what they stand for.

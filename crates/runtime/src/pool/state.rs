@@ -83,8 +83,10 @@ pub(super) struct Entry {
     pub(super) given: Vec<BindingVersion>,
     /// Its process ended while it was starting; who starts it still has to learn that.
     pub(super) gone: bool,
-    /// Beyond those of its revision.
+    /// What it reaches.
     pub(super) endpoints: Vec<Endpoint>,
+    /// A call has widened what it reaches: it ends after this call, so that no other has the reach.
+    pub(super) widened: bool,
     pub(super) confinement: Option<Confinement>,
     pub(super) process: Option<Process>,
     /// Connects its listeners for as long as it lives.
@@ -180,6 +182,7 @@ impl Entry {
             given: Vec::new(),
             gone: false,
             endpoints: Vec::new(),
+            widened: false,
             confinement: None,
             process: None,
             relay: None,

@@ -74,6 +74,7 @@ impl std::fmt::Debug for Start<'_> {
 pub struct Interpreter {
     worker: Worker,
     hello: Hello,
+    memory_bytes: u64,
     /// The listeners of its endpoints, until somebody takes them.
     pub listeners: Vec<(Endpoint, OwnedFd)>,
 }
@@ -81,6 +82,7 @@ pub struct Interpreter {
 impl Interpreter {
     /// Starts a process and waits for its hello. Dropping the future kills it.
     pub async fn start(start: Start<'_>, spec: WorkerSpec) -> Result<Self, StartError> {
+        let memory_bytes = spec.limits.memory_bytes;
         let spawned = start.spawner.spawn(spec).await.map_err(StartError::Spawn)?;
         let log = start.log;
         let unix_ms = start.ambient.unix_ms;
@@ -96,7 +98,7 @@ impl Interpreter {
         tokio::spawn(watch(Arc::clone(&shared), start.grace, start.on_exit));
         let worker =
             Worker { shared, channel, ambient: start.ambient, head: Vec::new(), open: None };
-        let mut starting = Starting { worker: Some(worker), log };
+        let mut starting = Starting { worker: Some(worker), memory_bytes, log };
         let hello = match starting.frame().await? {
             WorkerFrame::Hello(hello) => hello,
             other => return Err(unexpected(&other)),
@@ -104,7 +106,8 @@ impl Interpreter {
         if hello.protocol != PROTOCOL_VERSION {
             return Err(StartError::Version { found: hello.protocol });
         }
-        Ok(Self { worker: starting.done(), hello, listeners: spawned.listeners })
+        let listeners = spawned.listeners;
+        Ok(Self { worker: starting.done(), hello, memory_bytes, listeners })
     }
 
     /// Proves a base: an interpreter starts with this spec and says hello. It is ended again.
@@ -141,7 +144,8 @@ impl Interpreter {
 
     /// Loads a function. Dropping the future kills the process, an error ends it.
     pub async fn load(self, load: &Load, log: Arc<FunctionLog>) -> Result<Worker, StartError> {
-        let mut starting = Starting { worker: Some(self.worker), log };
+        let memory_bytes = self.memory_bytes;
+        let mut starting = Starting { worker: Some(self.worker), memory_bytes, log };
         let frame = load_frame(load);
         let mut written = 0;
         let channel = &mut starting.worker().channel;
@@ -158,6 +162,8 @@ impl Interpreter {
 /// A worker on its way: killed if it is dropped before it is there.
 struct Starting {
     worker: Option<Worker>,
+    /// Its limit.
+    memory_bytes: u64,
     log: Arc<FunctionLog>,
 }
 
@@ -179,7 +185,8 @@ impl Starting {
                 match tokio::time::timeout(EXIT_WAIT, shared.process.wait()).await {
                     Ok(exit) => {
                         shared.tap.take_rest();
-                        Err(StartError::Exited { how: how(exit, 0), said: last_errors(&self.log) })
+                        let how = how(exit, self.memory_bytes);
+                        Err(StartError::Exited { how, said: last_errors(&self.log) })
                     }
                     Err(_) => Err(StartError::HungUp),
                 }

@@ -16,7 +16,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use uuid::Uuid;
 
-use super::support::{AMBIENT, FUNCTION, call, random, text};
+use super::support::{AMBIENT, FUNCTION, call, random, text, until};
 use super::workshop::{Workshop, archive};
 
 #[tokio::test]
@@ -94,6 +94,44 @@ async fn a_fork_bomb_is_held_and_goes_with_its_worker() {
     let failure = shop.pools.call(FUNCTION, &bomb).await.unwrap().result.unwrap_err();
     assert_eq!(failure.message, "Function execution exceeded the timeout");
     assert_eq!(text(shop.pools.call(FUNCTION, &call("null")).await), "\"calm\"");
+    shop.finish().await;
+}
+
+#[tokio::test]
+async fn who_prints_without_end_after_its_call_is_ended_and_the_next_call_is_served() {
+    let shop = Workshop::new();
+    shop.deploy(
+        "import os\n\
+         def handle(ctx, payload):\n\
+         \x20   if payload and os.fork() == 0:\n\
+         \x20       while True: os.write(1, b'x\\n' * 32768)\n\
+         \x20   return 'done'\n",
+        &[],
+    )
+    .await;
+    assert_eq!(text(shop.pools.call(FUNCTION, &call("1")).await), "\"done\"");
+    let said = || shop.pools.function_log(FUNCTION).0.pop().map(|line| line.text);
+    let expect = "[dispatch: ended a worker that printed more than 8 MiB while no call was open]";
+    until(|| if said().as_deref() == Some(expect) { Ok(()) } else { Err(said()) }).await;
+    assert_eq!(text(shop.pools.call(FUNCTION, &call("null")).await), "\"done\"");
+    assert_eq!(shop.pools.counts().starts, 2);
+    shop.finish().await;
+}
+
+#[tokio::test]
+async fn a_module_over_its_memory_says_so_with_its_limit() {
+    let shop = Workshop::new();
+    let source = b"kept = bytearray(500 << 20)\ndef handle(ctx, payload): pass\n";
+    let code = shop.unpack(archive(&[("./hello.py", source)])).await.unwrap().layer.digest();
+    let mut spec = shop.spec(code, &[]);
+    spec.limits = Limits { memory_bytes: 64 << 20, ..Limits::default() };
+    shop.pools.set(FUNCTION, Arc::new(Revision::new(spec)));
+    let error = shop.pools.call(FUNCTION, &call("1")).await.unwrap_err().to_string();
+    let reasons = [
+        "its process exceeded its memory limit of 64 MiB",
+        "cannot import the function: MemoryError",
+    ];
+    assert!(reasons.iter().any(|reason| error.contains(reason)), "{error}");
     shop.finish().await;
 }
 
@@ -179,12 +217,13 @@ async fn echo_server() -> (SocketAddr, tokio::task::JoinHandle<()>) {
 async fn a_function_reaches_its_endpoints_and_those_of_the_call_and_nothing_else() {
     let (address, server) = echo_server().await;
     let shop = Workshop::dialling(Some(Arc::new(OneServer(address))));
-    let source = "import socket\n\
+    let source = "import atexit, socket\n\
         def handle(ctx, payload):\n\
         \x20   host, port = payload\n\
         \x20   try:\n\
         \x20       with socket.create_connection((host, port), 5) as s: return s.recv(100).decode()\n\
-        \x20   except OSError as error: return 'refused'\n";
+        \x20   except OSError as error: return 'refused'\n\
+        atexit.register(lambda: print('at exit', handle(None, ('10.1.2.3', 6379)), flush=True))\n";
     let code =
         shop.unpack(archive(&[("./hello.py", source.as_bytes())])).await.unwrap().layer.digest();
     let endpoint = |host: &str, port| Endpoint { host: host.to_owned(), port };
@@ -201,8 +240,16 @@ async fn a_function_reaches_its_endpoints_and_those_of_the_call_and_nothing_else
     assert_eq!(ask("10.1.2.3", 6379, vec![]).await, "\"refused\"");
     let more = vec![endpoint("10.1.2.3", 6379)];
     assert_eq!(ask("10.1.2.3", 6379, more.clone()).await, "\"10.1.2.3:6379\"");
-    assert_eq!(ask("10.1.2.3", 6379, more).await, "\"10.1.2.3:6379\"", "and is not added twice");
-    assert_eq!(shop.pools.counts().starts, 1, "it is one worker all the time");
+    assert_eq!(shop.pools.counts().starts, 1, "until here it is one worker");
+    assert_eq!(ask("10.1.2.3", 6379, vec![]).await, "\"refused\"", "the reach was that call's");
+    let said = || shop.pools.function_log(FUNCTION).0.pop().map(|line| line.text);
+    until(|| if said().as_deref() == Some("at exit refused") { Ok(()) } else { Err(said()) }).await;
+    assert_eq!(ask("10.1.2.3", 6379, more).await, "\"10.1.2.3:6379\"");
+    let own = vec![endpoint("db.example", 5432)];
+    assert_eq!(ask("db.example", 5432, own.clone()).await, "\"db.example:5432\"");
+    assert_eq!(ask("db.example", 5432, own).await, "\"db.example:5432\"");
+    let counts = shop.pools.counts();
+    assert_eq!((counts.starts, counts.crashes), (3, 0), "what is reached anyway costs no worker");
     shop.finish().await;
     server.abort();
 }
