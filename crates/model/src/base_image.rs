@@ -34,8 +34,6 @@ pub struct Proof {
     pub version: String,
     /// Over interpreter, version and ABI: another one builds anew.
     pub digest: String,
-    /// Which sandbox layers held it, for people.
-    pub confinement: Vec<String>,
 }
 
 impl Noun for BaseImage {

@@ -14,7 +14,7 @@ use dispatch_model::{
 };
 use tokio::sync::OwnedMutexGuard;
 
-use crate::{features::run::ContextCache, schema::Schema};
+use crate::{call_context::ContextCache, schema::Schema};
 
 /// The default time-out of a call (decision 37).
 const TIMEOUT_DEFAULT: Duration = Duration::from_secs(60);

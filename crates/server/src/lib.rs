@@ -6,6 +6,7 @@
 mod broker_identity;
 mod broker_operation;
 mod brokers;
+mod call_context;
 pub mod config;
 mod connector;
 mod consumers;

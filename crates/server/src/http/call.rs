@@ -146,7 +146,7 @@ const fn path_parameter_of(kind: Kind) -> &'static str {
         Kind::ServiceBroker => "serviceBrokerName",
         Kind::ServiceInstance => "serviceInstanceName",
         Kind::ServiceBinding => "serviceBindingName",
-        _ => "name",
+        Kind::AccessKey | Kind::Organization | Kind::Orphan | Kind::ServiceClass => "name",
     }
 }
 

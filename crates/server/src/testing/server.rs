@@ -160,6 +160,12 @@ impl TestServer {
         Self { running, world, http, key, changes: AtomicUsize::new(0) }
     }
 
+    /// Writes to the database past the server, as a disk or a person may; how many rows.
+    pub fn spoil(&self, sql: &str) -> usize {
+        let database = self.world.directory.path().join("data/dispatch.db");
+        rusqlite::Connection::open(database).unwrap().execute(sql, ()).unwrap()
+    }
+
     pub fn url(&self, path: &str) -> String {
         format!("http://{}{path}", self.running.addresses.control_plane)
     }

@@ -65,7 +65,6 @@ pub(super) async fn prove(
         runtime: "python3".to_owned(),
         version: interpreter.version.clone(),
         digest: interpreter.digest.clone(),
-        confinement: Vec::new(),
     })
 }
 

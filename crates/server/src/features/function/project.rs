@@ -17,7 +17,7 @@ use dispatch_runtime::{
 use dispatch_store::ReadError;
 
 use crate::{
-    features::run::{ContextCache, service_credentials},
+    call_context::{ContextCache, service_credentials},
     functions::Deployment,
     platform::Platform,
     schema::Schema,

@@ -77,7 +77,7 @@ mod tests {
 
     fn proof(digest: &str) -> Proof {
         let (runtime, version) = ("python3".to_owned(), "3".to_owned());
-        Proof { runtime, version, digest: digest.to_owned(), confinement: Vec::new() }
+        Proof { runtime, version, digest: digest.to_owned() }
     }
 
     fn base(observed: u64, digest: Option<&str>, failure: Option<&str>) -> Object<BaseImage> {

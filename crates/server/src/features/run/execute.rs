@@ -17,9 +17,12 @@ use jiff::Timestamp;
 use serde_json::{Map, Value};
 use uuid::Uuid;
 
-use super::context::{self, CallContext};
 use crate::{
-    features::function::look_for_layers, functions::Deployment, platform::Platform, schema::Schema,
+    call_context::{self, CallContext},
+    features::function::look_for_layers,
+    functions::Deployment,
+    platform::Platform,
+    schema::Schema,
     time,
 };
 
@@ -194,7 +197,8 @@ async fn given(
         tracing::error!(function = %deployment.name, %error, "a call's secrets cannot be read");
         failure("SystemError", "the secrets of the call cannot be read".to_owned())
     };
-    let loaded = context::load(platform, &scope, &secrets, &services).await.map_err(unreadable)?;
+    let loaded =
+        call_context::load(platform, &scope, &secrets, &services).await.map_err(unreadable)?;
     let loaded = loaded.map_err(|missing| failure("InputError", missing.0))?;
     let loaded = Arc::new(loaded);
     if let Some(reading) = reading {

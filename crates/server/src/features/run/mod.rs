@@ -5,20 +5,15 @@
 
 mod asked;
 mod blocking;
-mod cache;
-mod context;
 mod create;
 mod dispatcher;
 mod execute;
 mod get;
 mod list;
 mod record;
-mod redact;
 mod turn;
 
 pub use blocking::{NotCallable, find, run};
-pub use cache::ContextCache;
-pub use context::{CallContext, service_credentials};
 pub use create::create;
 pub use dispatcher::{Runs, accept, resume};
 pub use execute::{Failed, Request};

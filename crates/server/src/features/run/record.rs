@@ -8,11 +8,8 @@ use dispatch_store::{RunRecord, RunState};
 use jiff::Timestamp;
 use serde_json::value::RawValue;
 
-use super::{
-    execute::{Ended, Failed, Request},
-    redact,
-};
-use crate::functions::Deployment;
+use super::execute::{Ended, Failed, Request};
+use crate::{call_context::redact, functions::Deployment};
 
 /// A run that was asked for.
 pub(super) fn wanted(

@@ -108,7 +108,8 @@ async fn commit(
         wake.extend(waiting.iter().map(|one| (Kind::ServiceBinding, one.meta().id.uuid())));
         if before.spec.bindable && before.meta.deleting.is_none() {
             let automatic = automatic_binding(platform, before).await;
-            batch = batch.create(&automatic, &[id], &[]);
+            // Nothing is made on what is being deleted.
+            batch = batch.require(&before.meta).create(&automatic, &[id], &[]);
             wake.push((Kind::ServiceBinding, automatic.meta.id.uuid()));
         }
     }
@@ -202,5 +203,40 @@ async fn automatic_binding(
             retry: 0,
         },
         status: service_binding::Status::default(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use dispatch_osb::fake::Work;
+
+    use super::*;
+    use crate::testing::TestPlatform;
+
+    #[tokio::test]
+    async fn an_instance_that_is_deleted_meanwhile_gets_no_binding() {
+        let test = TestPlatform::with(|settings| settings.provision = Work::held()).await;
+        test.ask("db").await;
+        test.quiet().await;
+        let platform = test.running.platform();
+        let found = platform.store.get_by_id::<ServiceInstance>(
+            &platform.system,
+            platform.store.ids(&platform.system).await.unwrap().pop().unwrap(),
+        );
+        let before = found.await.unwrap().unwrap().readable().unwrap();
+        let mut deleting = before.clone();
+        deleting.meta.deleting = Some(platform.clock.now());
+        let batch = Batch::system("test").update_spec(&deleting, &[before.spec.broker.uuid()], &[]);
+        platform.store.commit(batch).await.unwrap();
+
+        let flight = before.status.in_flight.clone().unwrap();
+        let mut status = before.status.clone();
+        (status.in_flight, status.presence) = (None, Presence::Present);
+        let absorbed = Absorbed { status, orphan: None, gone: false };
+        let saved = commit(platform, &before, absorbed, &flight).await;
+        assert!(saved.is_err_and(|trouble| trouble.is_stale()), "it is absorbed anew");
+        let bindings = platform.store.ids::<ServiceBinding>(&platform.system).await.unwrap();
+        assert_eq!(bindings, []);
+        test.finish().await;
     }
 }

@@ -1,4 +1,4 @@
-//! What of a run reaches the disk (decision 38). Pure.
+//! What of a call's context must not reach the disk with its run (decision 38). Pure.
 
 use serde_json::Value;
 use zeroize::Zeroizing;
@@ -36,7 +36,7 @@ pub fn values<'a>(
 }
 
 /// Values of the call's secrets, blotted out.
-pub(super) fn text(text: &str, values: &[Zeroizing<String>]) -> String {
+pub fn text(text: &str, values: &[Zeroizing<String>]) -> String {
     let mut text = text.to_owned();
     for value in values {
         if text.contains(value.as_str()) {
@@ -46,7 +46,7 @@ pub(super) fn text(text: &str, values: &[Zeroizing<String>]) -> String {
     text
 }
 
-pub(super) fn lines(lines: &[String], values: &[Zeroizing<String>]) -> Vec<String> {
+pub fn lines(lines: &[String], values: &[Zeroizing<String>]) -> Vec<String> {
     lines.iter().map(|line| text(line, values)).collect()
 }
 
