@@ -176,7 +176,7 @@ pub async fn start(settings: Settings, parts: Parts) -> Result<Running, StartErr
     }
     tasks.spawn(features::function::follow(Arc::clone(&platform)));
     tasks.spawn(upkeep::keep(Arc::clone(&platform)));
-    features::run::resume(&platform).await;
+    features::run::resume(&platform).await?;
     let tls = Arc::new(ArcSwap::from(certificate.config));
     listeners.serve(&platform, &tls, &mut tasks, &stop);
     let is_first = found.new_key.is_some();

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use dispatch_api::run::Run;
 use dispatch_model::{ErrorCode, Id, organization::Organization};
-use dispatch_store::{Batch, RunState};
+use dispatch_store::{Batch, ReadError, RunState};
 use jiff::Timestamp;
 use tokio::sync::{
     Mutex, OwnedSemaphorePermit, Semaphore,
@@ -134,15 +134,8 @@ fn kib(bytes: usize) -> u32 {
 }
 
 /// At start: what was waiting is started; what was executing has ended with the server (decision 15).
-pub async fn resume(platform: &Arc<Platform>) {
-    let unfinished = match platform.store.unfinished_runs(&platform.system).await {
-        Ok(unfinished) => unfinished,
-        Err(error) => {
-            tracing::error!(%error, "unfinished runs cannot be read");
-            Vec::new()
-        }
-    };
-    for run in unfinished {
+pub async fn resume(platform: &Arc<Platform>) -> Result<(), ReadError> {
+    for run in platform.store.unfinished_runs(&platform.system).await? {
         let (id, organization) = (run.id, run.organization);
         match run.state {
             RunState::Waiting => {
@@ -160,6 +153,7 @@ pub async fn resume(platform: &Arc<Platform>) {
         }
     }
     platform.runs.tasks.spawn(give_turns(Arc::clone(platform)));
+    Ok(())
 }
 
 /// One after the other, in the order in which they came. What still waits when the server stops is taken up at the

@@ -41,6 +41,30 @@ pub(super) fn wanted(
     }
 }
 
+/// A run of which only the row is known. It was non-blocking, for it has not ended.
+pub(super) fn unknown(row: &RunRecord, function_name: String) -> Run {
+    Run {
+        blocking: false,
+        error: None,
+        event: None,
+        executed_time: row.created.as_second(),
+        faas_id: None,
+        finished_time: NOT_FINISHED,
+        function_id: row.function,
+        function_name,
+        http_context: None,
+        input: None,
+        logs: None,
+        name: row.id,
+        output: None,
+        reason: None,
+        secrets: Vec::new(),
+        services: None,
+        status: Phase::Initialized.as_str().to_owned(),
+        tags: Vec::new(),
+    }
+}
+
 /// The same run at its end. The caller sees what was printed as it was.
 pub(super) fn finished(mut run: Run, ended: &Ended, now: Timestamp) -> Run {
     run.finished_time = now.as_second();

@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use dispatch_api::run::{Run, RunError};
 use dispatch_engine::Backoff;
-use dispatch_model::{Id, Phase, organization::Organization};
+use dispatch_model::{Id, Phase, function::Function, organization::Organization};
 use dispatch_store::{Batch, CommitError, ReadError, RunRecord, RunState};
 use jiff::Timestamp;
 use uuid::Uuid;
@@ -77,6 +77,8 @@ async fn read(
     let Some(row) = platform.store.run(&scope, id).await? else { return Ok(None) };
     let Ok(run) = serde_json::from_str::<Run>(&row.body) else {
         tracing::error!(run = %id, "a stored run cannot be read");
+        let run = unreadable(platform, &row).await?;
+        end(platform, run, &row, "its record cannot be read").await;
         return Ok(None);
     };
     let asked = match Asked::load(platform, id).await {
@@ -91,16 +93,20 @@ async fn read(
         Ok(name) => find(platform, organization, &name).await,
         Err(_) => Err(NotCallable::NotFound),
     };
-    // One of the same name may have been made meanwhile.
     let deployment = match found {
-        Ok(found) => Some(found).filter(|found| found.id.uuid() == run.function_id),
-        Err(NotCallable::NotFound | NotCallable::NotReady) => None,
+        Ok(found) if found.id.uuid() == run.function_id => Ok(found),
+        // Or another one of its name is there.
+        Ok(_) | Err(NotCallable::NotFound) => Err("does not exist any more"),
+        Err(NotCallable::NotReady) => Err("is not READY"),
         Err(NotCallable::Unreadable(error)) => return Err(error),
     };
-    let Some(deployment) = deployment else {
-        let why = format!("function {} is not READY", run.function_name);
-        end(platform, run, &row, &why).await;
-        return Ok(None);
+    let deployment = match deployment {
+        Ok(deployment) => deployment,
+        Err(why) => {
+            let why = format!("function {} {why}", run.function_name);
+            end(platform, run, &row, &why).await;
+            return Ok(None);
+        }
     };
     let request = request(&run, asked);
     Ok(Some(Taken { created: row.created, run, deployment, request }))
@@ -178,19 +184,40 @@ async fn stored(platform: &Platform, row: &RunRecord, was: RunState) -> bool {
 
 /// Notes that a run which was executing has ended with the server.
 pub(super) async fn lost(platform: &Platform, organization: Id<Organization>, id: Uuid, why: &str) {
-    let scope = platform.system.organization(organization);
-    let row = match platform.store.run(&scope, id).await {
-        Ok(Some(row)) => row,
-        Ok(None) => return,
-        Err(error) => {
-            tracing::error!(run = %id, %error, "a lost run cannot be read");
+    let mut tries = 0;
+    loop {
+        match read_lost(platform, organization, id).await {
+            Ok(Some((run, row))) => return end(platform, run, &row, why).await,
+            Ok(None) => return,
+            Err(error) => tracing::error!(run = %id, %error, "a lost run cannot be read"),
+        }
+        if !pause(platform, &mut tries).await {
             return;
         }
-    };
-    match serde_json::from_str::<Run>(&row.body) {
-        Ok(run) => end(platform, run, &row, why).await,
-        Err(_) => tracing::error!(run = %id, "a stored run cannot be read"),
     }
+}
+
+async fn read_lost(
+    platform: &Platform,
+    organization: Id<Organization>,
+    id: Uuid,
+) -> Result<Option<(Run, RunRecord)>, ReadError> {
+    let scope = platform.system.organization(organization);
+    let Some(row) = platform.store.run(&scope, id).await? else { return Ok(None) };
+    let run = match serde_json::from_str(&row.body) {
+        Ok(run) => run,
+        Err(_) => unreadable(platform, &row).await?,
+    };
+    Ok(Some((run, row)))
+}
+
+/// What is still known of a run whose record cannot be read.
+async fn unreadable(platform: &Platform, row: &RunRecord) -> Result<Run, ReadError> {
+    let scope = platform.system.organization(row.organization);
+    let function =
+        platform.store.get_by_id(&scope, Id::<Function>::from_uuid(row.function)).await?;
+    let name = function.map(|function| function.meta().name.to_string());
+    Ok(record::unknown(row, name.unwrap_or_else(|| row.function.to_string())))
 }
 
 /// Ends a run that is in the state of `row` without executing it.

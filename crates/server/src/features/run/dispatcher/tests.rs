@@ -1,7 +1,7 @@
 //! Non-blocking runs in a whole server, at their bounds and over a restart.
 
 use dispatch_osb::fake::FakeBroker;
-use dispatch_store::RunFilter;
+use dispatch_store::{RunFilter, RunRecord};
 use serde_json::{Value, json};
 
 use super::*;
@@ -125,4 +125,88 @@ async fn a_run_that_is_taken_up_again_is_given_all_that_was_asked_for() {
     let id: Uuid = accepted.body["name"].as_str().unwrap().parse().unwrap();
     let left: i64 = database.query_row(sealed, (id.as_bytes(),), |row| row.get(0)).unwrap();
     assert_eq!(left, 0, "what was sealed goes with the end of the run");
+}
+
+/// A run in the store that nobody has been told of, as after a start.
+async fn unfinished(server: &TestServer, number: u128, state: RunState) -> String {
+    let platform = server.running.platform();
+    let org = "dispatch".parse().unwrap();
+    let organization = platform.organization(&org).await.unwrap().unwrap().organization();
+    let now = platform.clock.now();
+    let (id, function) = (Uuid::from_u128(number), Uuid::from_u128(7));
+    let body = String::new();
+    let row = RunRecord { id, organization, function, state, created: now, finished: None, body };
+    let run = record::unknown(&row, "f".to_owned());
+    let row = record::row(&run, organization, state, now, None);
+    platform.store.commit(Batch::system("test").insert_run(&row)).await.unwrap();
+    format!("/v1/runs/{id}")
+}
+
+async fn reason(server: &TestServer, path: &str) -> Value {
+    let run = server.becomes(path, "ERROR").await;
+    assert_ne!(run["finishedTime"], -62_135_596_800_i64);
+    run["reason"].clone()
+}
+
+#[tokio::test]
+async fn runs_that_cannot_be_executed_end_and_say_why() {
+    let server = TestServer::start().await;
+    let deleted = unfinished(&server, 1, RunState::Waiting).await;
+    let waiting = unfinished(&server, 2, RunState::Waiting).await;
+    let executing = unfinished(&server, 3, RunState::Executing).await;
+    let spoilt = server.spoil("UPDATE run SET body = '{' WHERE hex(id) NOT LIKE '%1'");
+    assert_eq!(spoilt, 2);
+    resume(server.running.platform()).await.unwrap();
+    let check = async |path: &str, function: &str, why: &str| {
+        let expect = json!([format!("error running function: {function}: {why}")]);
+        assert_eq!(reason(&server, path).await, expect);
+    };
+    check(&deleted, "f", "function f does not exist any more").await;
+    let id = Uuid::from_u128(7).to_string();
+    check(&waiting, &id, "its record cannot be read").await;
+    check(&executing, &id, "the server stopped during the run").await;
+    server.finish().await;
+}
+
+#[tokio::test]
+async fn a_start_that_cannot_read_the_unfinished_runs_is_none() {
+    let server = TestServer::start().await;
+    unfinished(&server, 1, RunState::Waiting).await;
+    assert_eq!(server.spoil("UPDATE run SET function = x'00'"), 1);
+    assert!(resume(server.running.platform()).await.is_err());
+    server.finish().await;
+}
+
+#[tokio::test]
+async fn a_lost_run_that_cannot_be_read_is_read_again() {
+    let server = TestServer::start().await;
+    let path = unfinished(&server, 1, RunState::Executing).await;
+    let platform = server.running.platform();
+    let org = "dispatch".parse().unwrap();
+    let organization = platform.organization(&org).await.unwrap().unwrap().organization();
+    assert_eq!(server.spoil("UPDATE run SET function = x'00'"), 1);
+    let mut lost = Box::pin(lost(platform, organization, Uuid::from_u128(1), "gone"));
+    let looks = async {
+        for _ in 0..50 {
+            server.get("/v1/version").await;
+        }
+    };
+    tokio::select! {
+        () = &mut lost => panic!("given up"),
+        () = looks => {}
+    }
+    assert_eq!(server.spoil("UPDATE run SET function = zeroblob(16)"), 1);
+    let on = async {
+        loop {
+            server.world.clock.advance(std::time::Duration::from_secs(1));
+            server.get("/v1/version").await;
+        }
+    };
+    tokio::select! {
+        () = &mut lost => {}
+        () = on => {}
+    }
+    assert_eq!(reason(&server, &path).await, json!(["error running function: f: gone"]));
+    drop(lost);
+    server.finish().await;
 }
