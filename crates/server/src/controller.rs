@@ -7,11 +7,11 @@ use std::{
 };
 
 use dispatch_engine::{Key, Next};
-use dispatch_model::{Id, Noun, Object, service_broker::ServiceBroker};
+use dispatch_model::{Id, Noun, Object, broker_operation::Retry, service_broker::ServiceBroker};
 use dispatch_store::{Batch, CommitError, ReadError, Receipt, Stored};
 use uuid::Uuid;
 
-use crate::platform::Platform;
+use crate::{features, platform::Platform};
 
 /// Why a reconcile did not get to its end. Nothing is lost: the next run starts from what is stored.
 #[derive(Debug, thiserror::Error)]
@@ -152,4 +152,60 @@ pub async fn polling_seconds_max(
     let broker = load(platform, broker).await.ok()??;
     let catalog = platform.brokers.catalog(platform, &broker).await.ok()??;
     catalog.service(service)?.plan(plan)?.maximum_polling_duration
+}
+
+/// Says on an object that is to go why it is still there. Whoever is in the way wakes it when it has gone or has failed
+/// to; its last error is the reason (decision 13). `why` gives the reason of one that refers to the object.
+pub async fn await_others<K: Noun, User: Noun>(
+    platform: &Platform,
+    point: &'static str,
+    mut object: Object<K>,
+    retry: fn(&mut K::Status) -> &mut Retry,
+    why: impl Fn(&Object<User>) -> Option<String> + Send,
+) -> Result<Next, Trouble> {
+    let id = object.meta.id.uuid();
+    let mut words = Vec::new();
+    for stored in platform.store.list_referring::<User>(&platform.system, id).await? {
+        let why = match &stored {
+            Stored::Readable(user) => why(user),
+            Stored::Unreadable { why, .. } => Some(format!("it cannot be read: {why}")),
+        };
+        words.extend(why.map(|why| format!("{} {}: {why}", User::KIND.noun(), stored.meta().name)));
+    }
+    words.extend(features::orphan::last_errors(platform, id).await?);
+    let why = (!words.is_empty()).then(|| in_words(&words));
+    let noted = &mut retry(&mut object.status).last_error;
+    if *noted == why {
+        return Ok(Next::Done);
+    }
+    *noted = why;
+    let batch = Batch::system("something is in the way").update_status(&object);
+    commit(platform, point, batch).await?;
+    Ok(Next::Done)
+}
+
+/// Reasons as one text: the first ten, and how many more there are.
+pub fn in_words<T: ToString>(reasons: &[T]) -> String {
+    const SHOWN: usize = 10;
+    let mut words: Vec<String> = reasons.iter().take(SHOWN).map(T::to_string).collect();
+    if reasons.len() > SHOWN {
+        words.push(format!("and {} more", reasons.len() - SHOWN));
+    }
+    words.join("; ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ten_reasons_are_given_and_the_others_counted() {
+        let check = |count: u32, expect: &str| {
+            assert_eq!(in_words(&(1..=count).collect::<Vec<_>>()), expect);
+        };
+        check(1, "1");
+        check(10, "1; 2; 3; 4; 5; 6; 7; 8; 9; 10");
+        check(11, "1; 2; 3; 4; 5; 6; 7; 8; 9; 10; and 1 more");
+        check(1_000, "1; 2; 3; 4; 5; 6; 7; 8; 9; 10; and 990 more");
+    }
 }

@@ -34,7 +34,12 @@ pub fn object(platform: &Platform, organization: Id<Organization>, spec: Spec) -
 pub async fn last_errors(platform: &Platform, of: Uuid) -> Result<Vec<String>, ReadError> {
     let orphans = platform.store.list_referring::<Orphan>(&platform.system, of).await?;
     let words = orphans.iter().filter_map(|stored| {
-        let Stored::Readable(orphan) = stored else { return None };
+        let orphan = match stored {
+            Stored::Readable(orphan) => orphan,
+            Stored::Unreadable { meta, why } => {
+                return Some(format!("orphan {} cannot be read: {why}", meta.name));
+            }
+        };
         let why = orphan.status.retry.last_error.as_ref()?;
         let (what, id) = match orphan.spec.binding {
             Some(binding) => ("binding", binding),

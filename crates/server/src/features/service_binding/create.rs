@@ -7,7 +7,6 @@ use dispatch_model::{
     service_binding::{ServiceBinding, Spec, Status},
     service_instance::ServiceInstance,
 };
-use dispatch_store::CommitError;
 
 use super::shape;
 use crate::{
@@ -15,11 +14,8 @@ use crate::{
         service_class::{Which, find_class},
         service_instance::{check, merge_secrets, merged},
     },
-    http::{Answer, ApiError, Call, call},
+    http::{Answer, ApiError, Call, call, commit_on},
 };
-
-/// Its instance is changed under a wish at most this often.
-const TRIES_MAX: u32 = 20;
 
 pub async fn create(call: &Call) -> Result<Answer, ApiError> {
     let input: ServiceBindingInput = call.body()?;
@@ -32,15 +28,13 @@ pub async fn create(call: &Call) -> Result<Answer, ApiError> {
     Ok(Answer::json(&shape::to_wire(&binding))?.about(Kind::ServiceBinding, id.uuid()))
 }
 
-/// Stores the wish on its instance as that was when the wish was checked. If somebody changes or deletes it meanwhile,
-/// everything is checked again.
+/// Stores the wish on its instance as that was when the wish was checked.
 async fn store(
     call: &Call,
     meta: Meta<ServiceBinding>,
     input: &ServiceBindingInput,
 ) -> Result<Object<ServiceBinding>, ApiError> {
-    let mut tries = 0;
-    loop {
+    commit_on(call, &[Kind::ServiceInstance], || async {
         let instance = instance(call, input).await?;
         refuse_unbindable(&instance)?;
         let spec = spec(call, &meta.name, &instance, input).await?;
@@ -49,15 +43,9 @@ async fn store(
             .batch(Kind::ServiceBinding, meta.name.as_str(), meta.id.uuid())
             .require(&instance.meta)
             .create(&binding, &[instance.meta.id.uuid()], &[]);
-        tries += 1;
-        match call.platform.store.commit(batch).await {
-            Err(
-                CommitError::Stale { kind: Kind::ServiceInstance, .. }
-                | CommitError::Gone { kind: Kind::ServiceInstance, .. },
-            ) if tries < TRIES_MAX => {}
-            done => return done.map(|_| binding).map_err(Into::into),
-        }
-    }
+        Ok((batch, binding))
+    })
+    .await
 }
 
 async fn instance(

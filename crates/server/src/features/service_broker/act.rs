@@ -75,8 +75,10 @@ async fn look(platform: &Platform, id: Id<ServiceBroker>) -> Result<Seen, Troubl
     let instances =
         platform.store.list_referring::<ServiceInstance>(&platform.system, id.uuid()).await?;
     let orphans = platform.store.list_referring::<Orphan>(&platform.system, id.uuid()).await?;
-    let leaving = instances.iter().filter(|instance| instance.meta().deleting.is_some()).count();
-    Ok(Seen { living: instances.len() - leaving, leaving, orphans: orphans.len() })
+    // One that cannot be read cannot be asked to go, only waited for.
+    let can_be_asked = |stored: &&Stored<ServiceInstance>| matches!(stored, Stored::Readable(instance) if instance.meta.deleting.is_none());
+    let living = instances.iter().filter(can_be_asked).count();
+    Ok(Seen { living, leaving: instances.len() - living, orphans: orphans.len() })
 }
 
 async fn fetch(platform: &Arc<Platform>, broker: Object<ServiceBroker>) -> Result<Next, Trouble> {
@@ -134,7 +136,10 @@ async fn read(platform: &Platform, broker: &Object<ServiceBroker>, batch: &mut B
     };
     let validated = match validate(&document) {
         Ok(validated) => validated,
-        Err(faults) => return Read::Bad(faults_in_words(&faults)),
+        Err(faults) => {
+            let words = controller::in_words(&faults);
+            return Read::Bad(format!("the catalogue is not valid: {words}"));
+        }
     };
     let mut warnings: Vec<String> = validated.warnings.iter().map(ToString::to_string).collect();
     let has_login = broker.spec.authentication != Authentication::None;
@@ -150,15 +155,6 @@ async fn read(platform: &Platform, broker: &Object<ServiceBroker>, batch: &mut B
         },
         Err(error) => Read::Bad(error.to_string()),
     }
-}
-
-fn faults_in_words(faults: &[dispatch_osb::catalog::Fault]) -> String {
-    const SHOWN: usize = 10;
-    let mut words: Vec<String> = faults.iter().take(SHOWN).map(ToString::to_string).collect();
-    if faults.len() > SHOWN {
-        words.push(format!("and {} more", faults.len() - SHOWN));
-    }
-    format!("the catalogue is not valid: {}", words.join("; "))
 }
 
 /// `?cascade=true`: asks for the instances to go; the broker follows when the last one has.
@@ -177,28 +173,20 @@ async fn delete_instances(
     Ok(Next::Done)
 }
 
-/// Whoever is in the way wakes us when it has gone or has failed to. Its last error is the reason (decision 13).
-async fn await_others(
-    platform: &Platform,
-    mut broker: Object<ServiceBroker>,
-) -> Result<Next, Trouble> {
-    let (store, id) = (&platform.store, broker.meta.id.uuid());
-    let mut words = Vec::new();
-    for stored in store.list_referring::<ServiceInstance>(&platform.system, id).await? {
-        let Stored::Readable(instance) = stored else { continue };
-        if let (Phase::Error, Some(why)) = phase(&instance) {
-            words.push(format!("service instance {}: {why}", instance.meta.name));
-        }
-    }
-    words.extend(crate::features::orphan::last_errors(platform, id).await?);
-    let why = (!words.is_empty()).then(|| words.join("; "));
-    if broker.status.retry.last_error == why {
-        return Ok(Next::Done);
-    }
-    broker.status.retry.last_error = why;
-    let batch = Batch::system("something is in the way").update_status(&broker);
-    controller::commit(platform, "service_broker/await", batch).await?;
-    Ok(Next::Done)
+/// What its instances are still there for.
+async fn await_others(platform: &Platform, broker: Object<ServiceBroker>) -> Result<Next, Trouble> {
+    let why = |instance: &Object<ServiceInstance>| match phase(instance) {
+        (Phase::Error, why) => why,
+        _ => None,
+    };
+    controller::await_others(
+        platform,
+        "service_broker/await",
+        broker,
+        |status| &mut status.retry,
+        why,
+    )
+    .await
 }
 
 /// Nothing refers to it any more: the broker, what was said about its classes, and the login that came with it.

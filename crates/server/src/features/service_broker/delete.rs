@@ -254,4 +254,28 @@ mod tests {
         platform.gone(BROKER).await;
         platform.finish().await;
     }
+
+    #[tokio::test]
+    async fn a_cascading_delete_names_what_cannot_be_read() {
+        let platform = TestPlatform::start().await;
+        platform.instance("db").await;
+        platform.instance("odd").await;
+        let spoilt = "UPDATE object SET spec = '{\"v\":999}' WHERE kind = ";
+        let spoil = |kind: &str| {
+            assert_eq!(platform.spoil(&format!("{spoilt}'{kind}' AND name = 'odd'")), 1);
+        };
+        let reason = async |path: &str| {
+            platform.until(path, |one| one.body["reason"][0].as_str().map(str::to_owned)).await
+        };
+        spoil("ServiceBinding");
+        platform.delete("/v1/serviceinstance/odd").await;
+        let why = reason("/v1/serviceinstance/odd").await;
+        assert!(why.starts_with("service binding odd: it cannot be read: "), "{why}");
+        spoil("ServiceInstance");
+        platform.delete("/v1/servicebroker/fake?cascade=true").await;
+        let why = reason("/v1/servicebroker/fake").await;
+        assert!(why.starts_with("service instance odd: it cannot be read: "), "{why}");
+        platform.gone("/v1/serviceinstance/db").await;
+        platform.end().await;
+    }
 }

@@ -7,30 +7,55 @@ use dispatch_model::{
     service_class::{ServiceClass, Spec},
 };
 
+use dispatch_store::Batch;
+
 use super::{Offering, Which, find_class, shape};
-use crate::http::{Answer, ApiError, Call};
+use crate::http::{Answer, ApiError, Call, commit_on};
 
 pub async fn create(call: &Call) -> Result<Answer, ApiError> {
     let input: ServiceClassInput = call.body()?;
     let name = input.name.as_deref().ok_or_else(|| ApiError::required("name"))?;
     let which = Which { name: Some(name), id: None, broker: input.broker.as_deref() };
-    let offering =
-        find_class(&call.platform, &call.scope, which, true).await?.ok_or_else(|| {
+    let offering = decide(call, true, || async {
+        let found = find_class(&call.platform, &call.scope, which, true).await?;
+        let offering = found.ok_or_else(|| {
             ApiError::bad_request(format!("Service class {name} is in no broker's catalogue"))
         })?;
-    if offering.is_enabled() {
-        return Err(ApiError::already_exists(Kind::ServiceClass, name));
-    }
-    let offering = decide(call, offering, true).await?;
+        if offering.is_enabled() {
+            return Err(ApiError::already_exists(Kind::ServiceClass, name));
+        }
+        Ok(offering)
+    })
+    .await?;
     Answer::json(&shape::to_wire(&offering))
 }
 
-/// Writes the decision about a class, over an earlier one if there is one; the offering as it is then.
-pub(super) async fn decide(
+/// Writes the decision about the class that `find` finds, over an earlier one if there is one; the offering as it is
+/// then.
+pub(super) async fn decide<F>(
     call: &Call,
-    offering: Offering,
     enabled: bool,
-) -> Result<Offering, ApiError> {
+    find: impl Fn() -> F,
+) -> Result<Offering, ApiError>
+where
+    F: Future<Output = Result<Offering, ApiError>>,
+{
+    let offering = commit_on(call, &[Kind::ServiceBroker, Kind::ServiceClass], || async {
+        let offering = find().await?;
+        let batch = decision(call, &offering, enabled).await?;
+        Ok((batch.require(&offering.broker.meta), offering))
+    })
+    .await?;
+    let which = Which {
+        name: None,
+        id: Some(offering.id()),
+        broker: Some(offering.broker.meta.name.as_str()),
+    };
+    let after = find_class(&call.platform, &call.scope, which, true).await?;
+    after.ok_or_else(|| ApiError::not_found(Kind::ServiceClass, &offering.service().name))
+}
+
+async fn decision(call: &Call, offering: &Offering, enabled: bool) -> Result<Batch, ApiError> {
     let platform = &call.platform;
     let (broker, service) = (offering.broker.meta.id, offering.service().id.clone());
     let earlier = platform.store.list_referring::<ServiceClass>(&call.scope, broker.uuid()).await?;
@@ -39,7 +64,7 @@ pub(super) async fn decide(
         .filter_map(|stored| stored.readable().ok())
         .find(|class| class.spec.service == service);
     let batch = call.batch(Kind::ServiceClass, &offering.service().name, offering.id());
-    let batch = match earlier {
+    Ok(match earlier {
         Some(mut class) => {
             class.spec.enabled = enabled;
             class.meta.modified = call.now;
@@ -56,15 +81,7 @@ pub(super) async fn decide(
             };
             batch.create(&class, &[broker.uuid()], &[])
         }
-    };
-    platform.store.commit(batch.require(&offering.broker.meta)).await?;
-    let which = Which {
-        name: None,
-        id: Some(offering.id()),
-        broker: Some(offering.broker.meta.name.as_str()),
-    };
-    let after = find_class(platform, &call.scope, which, true).await?;
-    after.ok_or_else(|| ApiError::not_found(Kind::ServiceClass, &offering.service().name))
+    })
 }
 
 #[cfg(test)]
@@ -114,6 +131,25 @@ mod tests {
         let made = platform.post("/v1/serviceinstance?wait=30", &body).await;
         assert_eq!((made.status, &made.body["status"]), (201, &json!("READY")), "{}", made.text);
         assert_eq!(made.body["binding"]["status"], "READY");
+        platform.finish().await;
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn a_decision_about_a_class_holds_whatever_becomes_of_its_broker_meanwhile() {
+        let platform = TestPlatform::start().await;
+        for round in 0..60 {
+            let decide = async {
+                match round % 2 {
+                    0 => platform.delete("/v1/serviceclass/fake-kv").await,
+                    _ => platform.post("/v1/serviceclass", &json!({"name": "fake-kv"})).await,
+                }
+            };
+            let nothing = json!({});
+            let change = platform.post("/v1/servicebroker/fake/refresh", &nothing);
+            let (decided, changed) = tokio::join!(decide, change);
+            assert!(matches!(decided.status, 200 | 201), "{round}: {}", decided.text);
+            assert_ne!(changed.status, 500, "{}", changed.text);
+        }
         platform.finish().await;
     }
 }

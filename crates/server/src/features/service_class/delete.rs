@@ -8,8 +8,10 @@ use crate::http::{Answer, ApiError, Call};
 pub async fn delete(call: &Call) -> Result<Answer, ApiError> {
     let name = call.path_parameter().to_owned();
     let which = Which { name: Some(&name), id: None, broker: call.query("broker") };
-    let found = find_class(&call.platform, &call.scope, which, false).await?;
-    let offering = found.ok_or_else(|| ApiError::not_found(Kind::ServiceClass, &name))?;
-    let offering = decide(call, offering, false).await?;
+    let offering = decide(call, false, || async {
+        let found = find_class(&call.platform, &call.scope, which, false).await?;
+        found.ok_or_else(|| ApiError::not_found(Kind::ServiceClass, &name))
+    })
+    .await?;
     Answer::json(&shape::to_wire(&offering))
 }

@@ -98,7 +98,9 @@ impl Controller {
         let id = instance.meta.id.uuid();
         let bindings = store.list_referring::<ServiceBinding>(everywhere, id).await?;
         let orphans = store.list_referring::<Orphan>(everywhere, id).await?;
-        let living = bindings.iter().filter(|binding| binding.meta().deleting.is_none()).count();
+        // One that cannot be read cannot be asked to go, only waited for.
+        let can_be_asked = |stored: &&Stored<ServiceBinding>| matches!(stored, Stored::Readable(binding) if binding.meta.deleting.is_none());
+        let living = bindings.iter().filter(can_be_asked).count();
         let flight = instance.status.in_flight.as_ref();
         Ok(Seen {
             bindings: living,
@@ -233,27 +235,20 @@ async fn remove_bindings(platform: &Platform, id: Id<ServiceInstance>) -> Result
     Ok(Next::Done)
 }
 
-/// Whoever is in the way wakes us when it has gone or has failed to. Its last error is the reason (decision 13).
+/// What its bindings are still there for.
 async fn await_others(
     platform: &Platform,
-    mut instance: Object<ServiceInstance>,
+    instance: Object<ServiceInstance>,
 ) -> Result<Next, Trouble> {
-    let (store, id) = (&platform.store, instance.meta.id.uuid());
-    let mut words = Vec::new();
-    for stored in store.list_referring::<ServiceBinding>(&platform.system, id).await? {
-        let Stored::Readable(binding) = stored else { continue };
-        let why = service_binding::phase(&binding).1;
-        words.extend(why.map(|why| format!("service binding {}: {why}", binding.meta.name)));
-    }
-    words.extend(features::orphan::last_errors(platform, id).await?);
-    let why = (!words.is_empty()).then(|| words.join("; "));
-    if instance.status.retry.last_error == why {
-        return Ok(Next::Done);
-    }
-    instance.status.retry.last_error = why;
-    let batch = Batch::system("something is in the way").update_status(&instance);
-    controller::commit(platform, "service_instance/await", batch).await?;
-    Ok(Next::Done)
+    let why = |binding: &Object<ServiceBinding>| service_binding::phase(binding).1;
+    controller::await_others(
+        platform,
+        "service_instance/await",
+        instance,
+        |status| &mut status.retry,
+        why,
+    )
+    .await
 }
 
 /// The broker keeps the bindings, so that the instance cannot go (OSB-181). Deleting it again asks for them again.
@@ -264,7 +259,7 @@ async fn blocked(
     let (store, id) = (&platform.store, instance.meta.id.uuid());
     let bindings = store.list_referring::<ServiceBinding>(&platform.system, id).await?;
     let words: Vec<String> = bindings.iter().filter_map(refusal).collect();
-    let message = words.join("; ");
+    let message = controller::in_words(&words);
     let now = platform.clock.now();
     instance.status.set_condition(ConditionKind::DeleteFailed, message.clone(), now);
     instance.status.failure = Some(Failure { generation: instance.meta.generation, message });

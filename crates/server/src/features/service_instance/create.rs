@@ -6,17 +6,13 @@ use dispatch_model::{
     object::Meta,
     service_instance::{BindingWish, ServiceInstance, Spec, Status},
 };
-use dispatch_store::CommitError;
 use uuid::Uuid;
 
 use super::{parameters, shape};
 use crate::{
     features::service_class::{Offering, PlanWish, Which, find_class},
-    http::{Answer, ApiError, Call, call},
+    http::{Answer, ApiError, Call, call, commit_on},
 };
-
-/// Its broker is changed under a wish at most this often.
-const TRIES_MAX: u32 = 20;
 
 pub async fn create(call: &Call) -> Result<Answer, ApiError> {
     let mut input: ServiceInstanceInput = call.body()?;
@@ -30,15 +26,13 @@ pub async fn create(call: &Call) -> Result<Answer, ApiError> {
     Ok(Answer::json(&wire)?.about(Kind::ServiceInstance, id.uuid()))
 }
 
-/// Stores the wish on its broker as that was when the wish was checked. If somebody changes or deletes it meanwhile,
-/// everything is checked again.
+/// Stores the wish on its broker as that was when the wish was checked.
 async fn store(
     call: &Call,
     meta: Meta<ServiceInstance>,
     input: ServiceInstanceInput,
 ) -> Result<Object<ServiceInstance>, ApiError> {
-    let mut tries = 0;
-    loop {
+    commit_on(call, &[Kind::ServiceBroker], || async {
         let offering = offering(call, &input).await?;
         let spec = spec(call, &meta.name, &offering, input.clone()).await?;
         let instance = Object { meta: meta.clone(), spec, status: Status::default() };
@@ -46,15 +40,9 @@ async fn store(
             .batch(Kind::ServiceInstance, meta.name.as_str(), meta.id.uuid())
             .require(&offering.broker.meta)
             .create(&instance, &[instance.spec.broker.uuid()], &[]);
-        tries += 1;
-        match call.platform.store.commit(batch).await {
-            Err(
-                CommitError::Stale { kind: Kind::ServiceBroker, .. }
-                | CommitError::Gone { kind: Kind::ServiceBroker, .. },
-            ) if tries < TRIES_MAX => {}
-            done => return done.map(|_| instance).map_err(Into::into),
-        }
-    }
+        Ok((batch, instance))
+    })
+    .await
 }
 
 async fn offering(call: &Call, input: &ServiceInstanceInput) -> Result<Offering, ApiError> {
