@@ -6,11 +6,13 @@
 //! does that in 100 lines, adds endpoints to a running worker, watches memory where no cgroup does,
 //! and cannot be seen, traced or signalled by the worker. It costs one fork.
 //!
-//! Not here: seccomp and Landlock, which come later; [`crate::spawn::Confinement`] says so.
+//! Not here: a seccomp filter of all system calls and Landlock, which come later;
+//! [`crate::spawn::Confinement`] says so.
 
 pub(crate) mod cgroup;
 pub(crate) mod endpoints;
 mod etc;
+mod filter;
 mod init;
 mod memory;
 mod netlink;
@@ -55,6 +57,8 @@ pub(crate) struct Plan {
     pub(crate) watch_memory: bool,
     /// RLIMIT_NPROC counts this namespace alone.
     pub(crate) limit_processes: bool,
+    /// This machine can filter system calls.
+    pub(crate) filter: bool,
     /// Files of cgroup v1 into which the sandbox writes itself.
     pub(crate) join: Vec<OwnedFd>,
 }

@@ -15,7 +15,7 @@ use rustix::thread::{
 };
 
 use super::step::{Step, StepError};
-use super::{Plan, sys};
+use super::{Plan, filter, sys};
 use crate::spawn::WorkerSpec;
 
 /// The running program, and the server's ends of its descriptors.
@@ -130,7 +130,10 @@ fn prepare(plan: &Plan, inner: &Inner) -> Result<(), StepError> {
     no_capabilities()?;
     set_no_new_privs(true).step("set no_new_privs")?;
     sys::default_signals();
-    Ok(())
+    match filter::program(!plan.watch_memory).filter(|_| plan.filter) {
+        Some(steps) => sys::filter_calls(&steps).step("filter system calls"),
+        None => Ok(()),
+    }
 }
 
 /// 0 is /dev/null already; 1, 2 and 3 as promised; all else closes at exec.

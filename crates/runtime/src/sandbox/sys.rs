@@ -234,3 +234,31 @@ pub(crate) fn place(descriptor: BorrowedFd<'_>, number: RawFd) -> io::Result<()>
         _ => Ok(()),
     }
 }
+
+/// Whether this kernel filters system calls, and the filter is written for its architecture.
+pub(crate) fn can_filter_calls() -> io::Result<()> {
+    if super::filter::ARCHITECTURE.is_none() {
+        return Err(io::Error::from_raw_os_error(libc::ENOSYS));
+    }
+    let action = libc::SECCOMP_RET_ERRNO;
+    let ask = libc::SECCOMP_GET_ACTION_AVAIL;
+    // SAFETY: the action outlives the call, which only reads it.
+    match unsafe { libc::syscall(libc::SYS_seccomp, ask, 0, &raw const action) } {
+        0 => Ok(()),
+        _ => Err(io::Error::last_os_error()),
+    }
+}
+
+/// Filters the system calls of this process and all that come from it. Needs no_new_privs.
+pub(crate) fn filter_calls(steps: &[libc::sock_filter]) -> io::Result<()> {
+    let program = libc::sock_fprog {
+        len: u16::try_from(steps.len()).map_err(io::Error::other)?,
+        filter: steps.as_ptr().cast_mut(),
+    };
+    let set = libc::SECCOMP_SET_MODE_FILTER;
+    // SAFETY: the program and its steps outlive the call, which copies them and writes nothing.
+    match unsafe { libc::syscall(libc::SYS_seccomp, set, 0, &raw const program) } {
+        0 => Ok(()),
+        _ => Err(io::Error::last_os_error()),
+    }
+}

@@ -81,6 +81,7 @@ struct State {
     cgroups: Cgroups,
     confinement: Confinement,
     limit_processes: bool,
+    filter: bool,
     signals: OwnedFd,
     _turn: Option<File>,
     workers: BTreeMap<i32, Worker>,
@@ -112,7 +113,8 @@ impl State {
         clone::try_once().map_err(failed)?;
         let cgroups = Cgroups::prepare(config.instance);
         let limit_processes = confinement::counts_per_namespace() || root;
-        let confinement = confinement::report(&cgroups, root, limit_processes);
+        let filter = sys::can_filter_calls();
+        let confinement = confinement::report(&cgroups, root, limit_processes, &filter);
         clone::keep_capabilities(root).map_err(failed)?;
         let signals = sys::child_signals().step("watch for children").map_err(failed)?;
         Ok(Self {
@@ -122,6 +124,7 @@ impl State {
             cgroups,
             confinement,
             limit_processes,
+            filter: filter.is_ok(),
             signals,
             _turn: turn,
             workers: BTreeMap::new(),
@@ -215,6 +218,7 @@ impl State {
             own_uid: uid.is_some(),
             watch_memory: group.memory_directory().is_none(),
             limit_processes: self.limit_processes,
+            filter: self.filter,
             join: entry.join,
         };
         match clone::start(plan, uid, entry.into, control) {

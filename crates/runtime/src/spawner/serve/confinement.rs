@@ -1,5 +1,7 @@
 //! What this helper's workers are held by, in words for people.
 
+use std::io;
+
 use crate::sandbox::cgroup::{Cgroups, Controller, Version};
 use crate::spawn::{Confinement, Layer, LayerState};
 
@@ -14,9 +16,13 @@ pub(super) fn counts_per_namespace() -> bool {
     }
 }
 
-pub(super) fn report(cgroups: &Cgroups, root: bool, limit_processes: bool) -> Confinement {
+pub(super) fn report(
+    cgroups: &Cgroups,
+    root: bool,
+    limit_processes: bool,
+    filter: &io::Result<()>,
+) -> Confinement {
     let on = |how: &str| LayerState::On(how.to_owned());
-    let later = || LayerState::Off("not in this version".to_owned());
     let identity = if root {
         on("a host uid of its own")
     } else {
@@ -27,8 +33,16 @@ pub(super) fn report(cgroups: &Cgroups, root: bool, limit_processes: bool) -> Co
         Err(_) if limit_processes => on("rlimit"),
         Err(why) => LayerState::Off(format!("{why}, and the kernel is older than 5.14")),
     };
+    let watched = match filter {
+        Ok(()) => "watched, without memory files",
+        Err(_) => "watched, but not memory that is only in flight between sockets",
+    };
+    let seccomp = match filter {
+        Ok(()) => LayerState::Partial("socket families only".to_owned()),
+        Err(error) => LayerState::Off(error.to_string()),
+    };
     let memory = by_cgroup(cgroups, Controller::Memory)
-        .unwrap_or_else(|why| LayerState::Partial(format!("watched ({why})")));
+        .unwrap_or_else(|why| LayerState::Partial(format!("{watched} ({why})")));
     let cpu =
         by_cgroup(cgroups, Controller::Cpu).unwrap_or_else(|why| LayerState::Off(why.to_owned()));
     Confinement {
@@ -41,8 +55,8 @@ pub(super) fn report(cgroups: &Cgroups, root: bool, limit_processes: bool) -> Co
             (Layer::Memory, memory),
             (Layer::Processes, processes),
             (Layer::Cpu, cpu),
-            (Layer::Seccomp, later()),
-            (Layer::Landlock, later()),
+            (Layer::Seccomp, seccomp),
+            (Layer::Landlock, LayerState::Off("not in this version".to_owned())),
         ],
     }
 }
