@@ -5,12 +5,10 @@ use std::sync::Arc;
 
 use dispatch_api::run::Run;
 use dispatch_model::{ErrorCode, Id, organization::Organization};
+use dispatch_runtime::pool;
 use dispatch_store::{Batch, ReadError, RunState};
 use jiff::Timestamp;
-use tokio::sync::{
-    Mutex, OwnedSemaphorePermit, Semaphore,
-    mpsc::{self, UnboundedReceiver, UnboundedSender},
-};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::task::TaskTracker;
 use uuid::Uuid;
 
@@ -19,6 +17,7 @@ use super::{
     execute::Request,
     record,
     turn::{carry_out, lost},
+    turns::Turns,
 };
 use crate::{functions::Deployment, http::ApiError, platform::Platform};
 
@@ -38,8 +37,8 @@ pub struct Runs {
     accepted_kib: Arc<Semaphore>,
     executing: Arc<Semaphore>,
     executing_kib: Arc<Semaphore>,
-    waiting: UnboundedSender<Waiting>,
-    turns: Mutex<UnboundedReceiver<Waiting>>,
+    /// Bounded by the room that each of them has.
+    turns: Arc<Turns<Waiting>>,
     pub tasks: TaskTracker,
 }
 
@@ -61,15 +60,14 @@ struct Room {
 
 impl Default for Runs {
     fn default() -> Self {
-        // Bounded by the room that each of them has.
-        let (waiting, turns) = mpsc::unbounded_channel();
+        // More than a pool has workers would wait for one, in places that others could use.
+        let at_a_time = pool::Settings::default().max_workers;
         Self {
             accepted: Arc::new(Semaphore::new(ACCEPTED_MAX)),
             accepted_kib: Arc::new(Semaphore::new(ACCEPTED_KIB_MAX as usize)),
             executing: Arc::new(Semaphore::new(EXECUTING_MAX)),
             executing_kib: Arc::new(Semaphore::new(EXECUTING_KIB_MAX as usize)),
-            waiting,
-            turns: Mutex::new(turns),
+            turns: Arc::new(Turns::new(at_a_time)),
             tasks: TaskTracker::new(),
         }
     }
@@ -85,11 +83,6 @@ impl Runs {
             format!("the runs that are waiting already take {} MiB", ACCEPTED_KIB_MAX >> 10)
         })?;
         Ok(Room { _one: one, _kib: kib })
-    }
-
-    fn wait(&self, waiting: Waiting) {
-        // The other side is in this very struct.
-        let _never_closed = self.waiting.send(waiting);
     }
 }
 
@@ -114,12 +107,12 @@ pub async fn accept(
     let room = platform.runs.room(kib);
     let room = room.map_err(|why| ApiError::new(ErrorCode::Unavailable, why))?;
     drop((request, row));
-    let id = run.name;
+    let (id, function) = (run.name, run.function_id);
     let accepting = Arc::clone(platform);
     // A caller that goes away at this moment takes back neither the record nor the run.
     let accepted = tokio::spawn(async move {
         accepting.store.commit(batch).await?;
-        accepting.runs.wait(Waiting { id, organization, kib, _room: Some(room) });
+        accepting.runs.turns.wait(function, Waiting { id, organization, kib, _room: Some(room) });
         Ok::<(), dispatch_store::CommitError>(())
     });
     match accepted.await {
@@ -141,7 +134,10 @@ pub async fn resume(platform: &Arc<Platform>) -> Result<(), ReadError> {
             RunState::Waiting => {
                 let kib = kib(usize::try_from(run.bytes).unwrap_or(usize::MAX));
                 let room = platform.runs.room(kib).ok();
-                platform.runs.wait(Waiting { id, organization, kib, _room: room });
+                platform
+                    .runs
+                    .turns
+                    .wait(run.function, Waiting { id, organization, kib, _room: room });
             }
             RunState::Executing => {
                 let platform = Arc::clone(platform);
@@ -156,28 +152,27 @@ pub async fn resume(platform: &Arc<Platform>) -> Result<(), ReadError> {
     Ok(())
 }
 
-/// One after the other, in the order in which they came. What still waits when the server stops is taken up at the
-/// next start.
+/// In the order in which those of one function came, one function after the other. What still waits when the server
+/// stops is taken up at the next start.
 async fn give_turns(platform: Arc<Platform>) {
     let runs = &platform.runs;
-    let mut turns = runs.turns.lock().await;
     loop {
         let next = async {
-            let waiting = turns.recv().await?;
+            let (waiting, turn) = runs.turns.next().await;
             let one = Arc::clone(&runs.executing).acquire_owned().await.ok()?;
             let kib = waiting.kib.min(EXECUTING_KIB_MAX);
             let kib = Arc::clone(&runs.executing_kib).acquire_many_owned(kib).await.ok()?;
-            Some((waiting, Room { _one: one, _kib: kib }))
+            Some((waiting, turn, Room { _one: one, _kib: kib }))
         };
         let next = tokio::select! {
             next = next => next,
             () = platform.stopping.cancelled() => return,
         };
-        let Some((waiting, room)) = next else { return };
+        let Some((waiting, turn, room)) = next else { return };
         let platform = Arc::clone(&platform);
         runs.tasks.spawn(async move {
             carry_out(&platform, waiting.organization, waiting.id).await;
-            drop((waiting, room));
+            drop((waiting, room, turn));
         });
     }
 }

@@ -12,6 +12,7 @@ mod get;
 mod list;
 mod record;
 mod turn;
+mod turns;
 
 pub use blocking::{NotCallable, find, run};
 pub use create::create;

@@ -210,3 +210,34 @@ async fn a_lost_run_that_cannot_be_read_is_read_again() {
     drop(lost);
     server.finish().await;
 }
+
+const SLOW: &str = "
+import time
+def handle(ctx, payload):
+    time.sleep(3600)
+";
+
+/// A server that does not wait for calls when it stops, with a function `slow` besides.
+async fn impatient() -> TestServer {
+    let mut world = World::sandboxed(Config::default());
+    world.stop_timeout = std::time::Duration::from_millis(1);
+    let server = TestServer::start_in(world).await;
+    server.make_image().await;
+    function(&server).await;
+    server.function("slow", &[("hello.py", SLOW.to_owned())], json!({"timeout": 300_000})).await;
+    server
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn runs_of_a_function_that_takes_long_hold_up_none_of_another() {
+    let server = impatient().await;
+    for _ in 0..EXECUTING_MAX + 8 {
+        let asked = server.post("/v1/runs?functionName=slow", &json!({})).await;
+        assert_eq!(asked.status, 202, "{}", asked.text);
+    }
+    let other = ask(&server, &json!({"input": 1})).await;
+    assert_eq!(ended(&server, &other.body).await["status"], "READY");
+    let runs = &server.running.platform().runs;
+    until(|| runs.executing.available_permits() == EXECUTING_MAX - 4, String::new).await;
+    server.finish().await;
+}
