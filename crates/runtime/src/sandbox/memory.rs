@@ -3,6 +3,10 @@
 //! Resident pages first, which are cheap to read and never less than what counts; the proportional
 //! shares only when those are over. What lies in files of /tmp, in memory files and in System V
 //! segments counts whether or not a process has it mapped.
+//!
+//! Not counted: pages of a shared mapping without a file (`MAP_SHARED | MAP_ANONYMOUS`) that a
+//! process has unmapped or given back by `MADV_DONTNEED` while another part of the mapping stays.
+//! The kernel keeps them and tells nobody without privilege. The confinement report says so.
 
 use std::collections::BTreeMap;
 use std::fs;

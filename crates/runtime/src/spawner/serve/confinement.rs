@@ -34,8 +34,10 @@ pub(super) fn report(
         Err(why) => LayerState::Off(format!("{why}, and the kernel is older than 5.14")),
     };
     let watched = match filter {
-        Ok(()) => "watched, without memory files",
-        Err(_) => "watched, but not memory that is only in flight between sockets",
+        Ok(()) => "watched, but not shared memory that is no longer mapped",
+        Err(_) => {
+            "watched, but not shared memory that is no longer mapped or only in flight between sockets"
+        }
     };
     let seccomp = match filter {
         Ok(()) => LayerState::Partial("socket families only".to_owned()),
