@@ -1,4 +1,5 @@
-//! Packs a function's source as the first command line did: a gzip'd tar of relative paths (contract §2.4, §3.3). Equal sources give equal bytes, so that the server stores them once.
+//! Packs a function's source as the first command line did: a gzip'd tar of relative paths (contract §2.4, §3.3).
+//! Equal sources give equal bytes, so that the server stores them once.
 
 use std::{
     fs,
@@ -6,9 +7,10 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use base64::{Engine as _, engine::general_purpose::STANDARD};
 use flate2::{Compression, write::GzEncoder};
 
-use crate::commands::files;
+use crate::{error::CliError, files};
 
 /// What a server unpacks (decision 36).
 pub const MAX_BYTES: u64 = 200 * 1024 * 1024;
@@ -142,6 +144,15 @@ fn append(archive: &mut tar::Builder<GzEncoder<Vec<u8>>>, entry: &Entry) -> io::
 fn io_error(path: &Path) -> impl FnOnce(io::Error) -> ArchiveError {
     let path = path.display().to_string();
     |source| ArchiveError::Io { path, source }
+}
+
+/// A file or directory as it is sent: base64 of its archive.
+pub fn text(path: &Path) -> Result<String, CliError> {
+    let packed = pack(path).map_err(|error| {
+        let cause = std::error::Error::source(&error).map(|cause| format!(": {cause}"));
+        CliError::input(format!("{error}{}", cause.unwrap_or_default()))
+    })?;
+    Ok(STANDARD.encode(packed))
 }
 
 #[cfg(test)]

@@ -13,9 +13,11 @@ use dispatch_api::{Operation, Tag};
 use serde_json::{Value, value::RawValue};
 
 use crate::{
-    commands::{Outcome, delete::Removal, files, unknown},
     error::{CliError, Kind as ErrorKind},
+    files,
+    outcome::{Outcome, unknown},
     output::json,
+    removal::Removal,
     session::{NO_BODY, Received, Session},
 };
 pub use kind::Kind;

@@ -12,7 +12,7 @@ use jiff::Timestamp;
 use rustls_pki_types::{PrivateKeyDer, pem::PemObject as _};
 use serde_json::json;
 
-use crate::{commands::files, error::CliError};
+use crate::{error::CliError, files};
 
 /// Valid from a minute ago, so that clocks may differ, for an hour.
 pub fn for_service_account(

@@ -16,6 +16,7 @@ use crate::{
     args::CommandLine,
     commands,
     error::{CliError, Kind},
+    outcome::Outcome,
     output::{Console, Format, clean},
     suggest,
 };
@@ -128,15 +129,11 @@ fn path(matches: &ArgMatches) -> Vec<String> {
     names
 }
 
-fn finish(
-    command: &mut Command,
-    path: &[String],
-    outcome: Result<commands::Outcome, CliError>,
-) -> ExitCode {
+fn finish(command: &mut Command, path: &[String], outcome: Result<Outcome, CliError>) -> ExitCode {
     let console = Console { format: Format::Table };
     match outcome {
-        Ok(commands::Outcome::Done) => ExitCode::SUCCESS,
-        Ok(commands::Outcome::Help { note }) => {
+        Ok(Outcome::Done) => ExitCode::SUCCESS,
+        Ok(Outcome::Help { note }) => {
             if let Some(note) = note {
                 console.note(&note);
             }
@@ -194,11 +191,9 @@ fn say(text: &str) {
 fn refuse(command: &mut Command, error: &clap::Error, arguments: &[OsString]) -> ExitCode {
     let console = Console { format: Format::Table };
     match error.kind() {
-        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => finish(
-            command,
-            &[],
-            console.block(&error.to_string()).map(|()| commands::Outcome::Done),
-        ),
+        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => {
+            finish(command, &[], console.block(&error.to_string()).map(|()| Outcome::Done))
+        }
         ErrorKind::InvalidSubcommand => {
             let name = clean::line(&context(error, ContextKind::InvalidSubcommand));
             let root = command.get_name().to_owned();

@@ -28,7 +28,8 @@ fn a_registered_broker_shows_its_classes() {
 
 #[test]
 fn a_login_that_is_given_becomes_a_secret_which_goes_when_the_broker_is_refused() {
-    let refused = r#"{"code":409,"message":"service broker pg already exists"}"#;
+    let refused =
+        r#"{"code":409,"message":"service broker pg already exists","error":"already_exists"}"#;
     Case::new("brokers/login")
         .file("pw", "s3cret\n")
         .file("empty", "")
@@ -43,10 +44,16 @@ fn a_login_that_is_given_becomes_a_secret_which_goes_when_the_broker_is_refused(
         .answer(409, refused)
         .answer(500, "")
         .run("create broker pg http://h --token-file pw")
-        .answer(409, r#"{"code":409,"message":"secret broker-pg already exists"}"#)
+        .answer(
+            409,
+            r#"{"code":409,"message":"secret broker-pg already exists","error":"already_exists"}"#,
+        )
         .answer(200, PG)
         .run("create broker pg http://h --token-file pw")
-        .answer(409, r#"{"code":409,"message":"secret broker-pg already exists"}"#)
+        .answer(
+            409,
+            r#"{"code":409,"message":"secret broker-pg already exists","error":"already_exists"}"#,
+        )
         .answer(404, r#"{"code":404,"message":"service broker pg not found"}"#)
         .answer(201, LOGIN)
         .answer(409, refused)

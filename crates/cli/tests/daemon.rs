@@ -2,8 +2,12 @@
 
 use std::{
     fs::{self, Permissions},
-    os::unix::fs::{MetadataExt as _, PermissionsExt as _},
+    os::unix::{
+        fs::{MetadataExt as _, PermissionsExt as _},
+        net::UnixDatagram,
+    },
     path::Path,
+    time::Duration,
 };
 
 use rustix::process::Signal;
@@ -16,7 +20,7 @@ const NOBODY: (&str, u32) = ("nobody", 65534);
 #[test]
 fn a_server_started_as_root_goes_on_as_another_user_and_runs_functions() {
     if !rustix::process::geteuid().is_root() {
-        eprintln!("skipped: only root can become somebody else");
+        dispatch_testkit::skip("only root can become somebody else");
         return;
     }
     let home = tempfile::tempdir().unwrap();
@@ -44,6 +48,26 @@ fn a_server_started_as_root_goes_on_as_another_user_and_runs_functions() {
         .run("exec who --wait")
         .run("delete function who --wait")
         .check();
+}
+
+#[test]
+fn the_service_manager_is_told_of_the_beginning_and_the_end() {
+    let home = tempfile::tempdir().unwrap();
+    let place = home.path().join("notify");
+    let manager = UnixDatagram::bind(&place).unwrap();
+    manager.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
+    let told = || {
+        let mut bytes = [0; 64];
+        let length = manager.recv(&mut bytes).unwrap();
+        String::from_utf8_lossy(&bytes[..length]).into_owned()
+    };
+    let environment = [("NOTIFY_SOCKET", place.to_str().unwrap())];
+    let server = Server::start_with(home.path(), &environment);
+    assert_eq!(told(), "READY=1");
+    server.signal(Signal::HUP);
+    assert_eq!((told().as_str(), told().as_str()), ("RELOADING=1", "READY=1"));
+    server.finish();
+    assert_eq!(told(), "STOPPING=1");
 }
 
 #[test]

@@ -33,7 +33,10 @@ fn documents_are_sent_one_after_the_other_until_the_first_error() {
         .answer(201, INSTANCE)
         .answer(200, INSTANCE)
         .run("create -f dir/res.yaml --wait --json")
-        .answer(409, r#"{"code":409,"message":"secret pin already exists"}"#)
+        .answer(
+            409,
+            r#"{"code":409,"message":"secret pin already exists","error":"already_exists"}"#,
+        )
         .run("create -f dir/res.yaml")
         .run("create -f nope.yaml")
         .run("create -f bad.yaml")

@@ -53,7 +53,7 @@ fn base_images_and_images_are_listed_and_deleted() {
 
 #[test]
 fn seed_images_are_created_once() {
-    let exists = r#"{"code":409,"message":"base image nodejs-base already exists"}"#;
+    let exists = r#"{"code":409,"message":"base image nodejs-base already exists","error":"already_exists"}"#;
     let equal =
         BASE.replace("python3-base:0.0.9", "nodejs-base:0.0.9").replace("python3", "nodejs");
     let other = BASE.replace("0.0.9", "0.0.13");

@@ -14,7 +14,7 @@ fn a_secret_is_created_from_a_file() {
         .run("create secret open-sesame secret.json")
         .answer(201, OPEN_SESAME)
         .run("create secret open-sesame secret.json -a shop --json")
-        .answer(409, r#"{"code":409,"message":"secret open-sesame already exists"}"#)
+        .answer(409, r#"{"code":409,"message":"secret open-sesame already exists","error":"already_exists"}"#)
         .run("create secret open-sesame secret.json")
         .run("create secret x missing.json")
         .run("create secret x bad.json")

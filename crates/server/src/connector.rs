@@ -124,7 +124,14 @@ fn is_private(ip: IpAddr) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use dispatch_osb::fake::FakeBroker;
+    use serde_json::json;
+
     use super::*;
+    use crate::{
+        pip::Config,
+        testing::{TestPlatform, TestServer, World},
+    };
 
     #[test]
     fn our_own_listeners_and_the_link_are_not_to_be_dialled() {
@@ -172,7 +179,55 @@ mod tests {
         let socket = UdpSocket::bind("0.0.0.0:0").unwrap();
         match socket.connect((other, 9)).and_then(|()| socket.local_addr()) {
             Ok(own) if !own.ip().is_unspecified() => check("0.0.0.0:8444", own.ip(), false),
-            _ => eprintln!("skipped: this machine has no address but those of loopback"),
+            _ => dispatch_testkit::skip_here("there is no address but those of loopback"),
         }
+    }
+
+    /// Tries to talk HTTP to where its service is said to be.
+    const TALK: &str = "
+import socket
+def handle(ctx, payload):
+    try:
+        with socket.create_connection(tuple(payload), 20) as to:
+            to.sendall(b'GET / HTTP/1.0\\r\\n\\r\\n')
+            return to.recv(5).decode()
+    except OSError:
+        return ''
+";
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn credentials_that_name_this_server_lead_nowhere() {
+        let server = TestServer::start_in(World::sandboxed(Config::default())).await;
+        let platform = TestPlatform { server, broker: FakeBroker::start().await.unwrap() };
+        platform.register("fake").await;
+        platform.make_image().await;
+        let own = platform.running.addresses;
+        let check = async |name: &str, to: SocketAddr, expect: &str| {
+            let credentials = json!({"host": to.ip().to_string(), "port": to.port()});
+            let credentials = credentials.as_object().cloned();
+            platform.broker.configure(|settings| settings.credentials = credentials);
+            platform.instance(name).await;
+            let files = [("talk.py", TALK.to_owned())];
+            platform.function(name, &files, json!({"services": [name]})).await;
+            let run = platform.call(name, json!([to.ip().to_string(), to.port()])).await;
+            assert_eq!(run["output"], json!(expect), "{name}: {run}");
+        };
+        let other = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = other.local_addr().unwrap();
+        let answering = tokio::spawn(async move {
+            let (mut stream, _) = other.accept().await.unwrap();
+            tokio::io::AsyncWriteExt::write_all(&mut stream, b"HTTP/").await.unwrap();
+            stream
+        });
+        check("other", address, "HTTP/").await;
+        answering.await.unwrap();
+        check("control-plane", own.control_plane, "").await;
+        check("gateway", own.gateway, "").await;
+        for name in ["other", "control-plane", "gateway"] {
+            platform.delete(&format!("/v1/function/{name}")).await;
+            platform.delete(&format!("/v1/serviceinstance/{name}")).await;
+            platform.gone(&format!("/v1/serviceinstance/{name}")).await;
+        }
+        platform.finish().await;
     }
 }

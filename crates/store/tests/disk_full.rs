@@ -3,7 +3,8 @@
 
 use std::{fs, io::Write, path::Path, process::Command};
 
-use dispatch_store::{Batch, CommitError, OrgScope, RunState, SealedKey, Store};
+use dispatch_model::Object;
+use dispatch_store::{Batch, CommitError, OrgScope, RunRecord, RunState, SealedKey, Store};
 use tokio::task::JoinSet;
 use zeroize::Zeroizing;
 
@@ -46,8 +47,7 @@ fn on_a_small_disk(reserve_bytes: u64) {
     match run(mount) {
         Ok(tried) if tried.status.success() => {}
         tried => {
-            println!("skipped: a tmpfs in a mount namespace cannot be made here: {tried:?}");
-            return;
+            return dispatch_testkit::skip(&format!("no tmpfs in a mount namespace: {tried:?}"));
         }
     }
     let script = format!(r#"{mount} && exec "$2" --exact disk_full::child --nocapture"#);
@@ -83,23 +83,12 @@ async fn child() {
         while other.write_all(&[1; 4096]).is_ok() {}
     }
 
-    // Everything that writes says what is full.
     let mut changed = first.clone();
     changed.spec.wish = "x".repeat(200_000);
     let mut run = h.run(&org, h.id(), RunState::Waiting);
     run.body = "x".repeat(200_000);
-    let bytes = Zeroizing::new(vec![1; 200_000]);
     let other = SealedKey { owner: h.id(), version: 1 };
-    let mut blob = Batch::system("test");
-    blob.put_blob(vec![9; 200_000]);
-    for batch in [
-        Batch::system("test").update_spec(&changed, &[], &[]),
-        Batch::system("test").insert_run(&run),
-        Batch::system("test").seal(org.organization(), other, bytes),
-        blob,
-    ] {
-        assert_full(store.commit(batch).await, directory);
-    }
+    every_write_says_what_is_full(&store, &org, directory, (&changed, &run, other)).await;
 
     // Reads go on, and show nothing of what was refused.
     for _ in 0..3 {
@@ -136,6 +125,25 @@ async fn child() {
     assert_eq!(store.list::<Probe>(&org).await.unwrap().len(), stored);
     store.close().await;
     h.finish().await;
+}
+
+async fn every_write_says_what_is_full(
+    store: &Store,
+    org: &OrgScope,
+    directory: &Path,
+    (changed, run, key): (&Object<Probe>, &RunRecord, SealedKey),
+) {
+    let bytes = Zeroizing::new(vec![1; 200_000]);
+    let mut blob = Batch::system("test");
+    blob.put_blob(vec![9; 200_000]);
+    for batch in [
+        Batch::system("test").update_spec(changed, &[], &[]),
+        Batch::system("test").insert_run(run),
+        Batch::system("test").seal(org.organization(), key, bytes),
+        blob,
+    ] {
+        assert_full(store.commit(batch).await, directory);
+    }
 }
 
 /// A batch that does not fit, committed together with small ones that do, fails alone.

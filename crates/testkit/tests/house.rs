@@ -1,6 +1,11 @@
 //! The house's rules, read off the sources: who may depend on whom, who may call what, and how files look.
 //! ARCHITECTURE.md says why; each of these fails when a rule is broken.
 
+#![expect(
+    clippy::unwrap_used,
+    reason = "a test that panics says where, and clippy knows only functions marked as tests"
+)]
+
 use std::{
     collections::{BTreeMap, BTreeSet},
     fs,
@@ -153,7 +158,7 @@ fn only_act_calls_brokers_and_only_those_on_the_map_call_the_runtime() {
 
 #[test]
 fn every_file_says_what_it_is_and_stays_readable() {
-    // Lines that a file may have; those beyond are listed, and the list may only shrink.
+    // CONTRIBUTING asks for 400 at most; until the last files are split, this is what no file goes beyond.
     const LINES_MAX: usize = 500;
     let mut long = Vec::new();
     for name in crates() {

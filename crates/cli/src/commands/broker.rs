@@ -5,8 +5,8 @@ mod postgresql;
 use clap::Subcommand;
 
 use crate::{
-    commands::{Outcome, unknown},
     error::CliError,
+    outcome::{Outcome, unknown},
 };
 
 #[derive(Debug, clap::Args)]

@@ -11,9 +11,10 @@ use dispatch_api::{
 };
 
 use crate::{
-    commands::{App, Outcome, arity, get, unknown},
+    commands::{App, arity, get},
     error::CliError,
     nouns::Noun,
+    outcome::{Outcome, unknown},
     output::clean,
     session::Session,
 };

@@ -10,8 +10,9 @@ use dispatch_api::{
 use serde_json::value::RawValue;
 
 use crate::{
-    commands::{arity, files},
+    commands::arity,
     error::CliError,
+    files,
     session::{Received, Session},
     suggest,
 };

@@ -3,9 +3,10 @@
 use clap::Subcommand;
 
 use crate::{
-    commands::{App, Outcome, unknown},
+    commands::App,
     config::{Context, file::ConfigFile},
     error::CliError,
+    outcome::{Outcome, unknown},
     output::{Format, Table, json},
 };
 

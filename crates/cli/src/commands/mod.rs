@@ -7,7 +7,6 @@ pub mod daemon;
 pub mod delete;
 pub mod describe;
 pub mod exec;
-pub mod files;
 pub mod get;
 pub mod login;
 pub mod logout;
@@ -25,19 +24,10 @@ use crate::{
     args::{CommandLine, Verb},
     config::{self, Flags, Settings, file::ConfigFile},
     error::CliError,
+    outcome::Outcome,
     output::Console,
     session::Session,
 };
-
-/// How a command ended well.
-#[derive(Debug)]
-pub enum Outcome {
-    Done,
-    /// There was nothing to do but to explain, as `dispatch get` does. The note goes to stderr.
-    Help {
-        note: Option<String>,
-    },
-}
 
 /// What a command starts from.
 #[derive(Debug)]
@@ -106,10 +96,4 @@ fn variable(name: &str) -> Option<String> {
 
 fn done(result: Result<(), CliError>) -> Result<Outcome, CliError> {
     result.map(|()| Outcome::Done)
-}
-
-/// A resource type that does not exist prints the help and ends well, as it always did; now it also says so.
-pub fn unknown(words: &[String]) -> Outcome {
-    let note = words.first().map(|word| format!("unknown resource type \"{word}\""));
-    Outcome::Help { note }
 }

@@ -4,9 +4,10 @@ use clap::Subcommand;
 use dispatch_api::{Operation, service_broker::ServiceBroker};
 
 use crate::{
-    commands::{App, Outcome, arity, get, unknown},
+    commands::{App, arity, get},
     error::CliError,
     nouns::Noun as _,
+    outcome::{Outcome, unknown},
     progress::Progress,
     session::{NO_BODY, Received, Session},
     suggest, wait,

@@ -4,8 +4,9 @@ use clap::Subcommand;
 use dispatch_api::{Operation, service_binding::ServiceBinding};
 
 use crate::{
-    commands::{App, Outcome, arity, get, unknown},
+    commands::{App, arity, get},
     error::CliError,
+    outcome::{Outcome, unknown},
     session::{NO_BODY, Received, Session},
     suggest, wait,
 };

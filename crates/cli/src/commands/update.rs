@@ -1,9 +1,10 @@
 //! `dispatch update -f FILE`. Single resources have no update of their own (contract §3.4).
 
 use crate::{
-    commands::{App, Outcome, unknown},
+    commands::App,
     documents::{self, FileArgs},
     error::CliError,
+    outcome::{Outcome, unknown},
 };
 
 #[derive(Debug, clap::Args)]

@@ -8,7 +8,7 @@ use std::{
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::{commands::files, error::CliError};
+use crate::{error::CliError, files};
 
 /// All contexts. Empty when there is no file.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]

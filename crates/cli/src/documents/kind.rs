@@ -18,14 +18,12 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use serde_json::{Value, value::RawValue};
 
 use crate::{
-    commands::{
-        create::function,
-        delete::{Removal, remove},
-        files,
-    },
+    archive,
     documents::Document,
     error::CliError,
+    files,
     nouns::Noun,
+    removal::{Removal, remove},
     session::Session,
     wait,
 };
@@ -54,7 +52,20 @@ pub struct Spec {
     pub update: Option<Operation>,
     pub get: Operation,
     /// From YAML to the body of a request. The wire type decides what is text: `value: 2` becomes `"2"` in a secret.
-    pub decode: fn(&str) -> Result<Value, String>,
+    pub decode: Decode,
+}
+
+type Decode = fn(&str) -> Result<Value, String>;
+
+impl Spec {
+    const fn new(
+        kind: &'static str,
+        group: &'static str,
+        (create, get, update): (Operation, Operation, Option<Operation>),
+        decode: Decode,
+    ) -> Self {
+        Self { kind, group, create, update, get, decode }
+    }
 }
 
 impl Kind {
@@ -77,78 +88,60 @@ impl Kind {
     pub const fn spec(self) -> Spec {
         use Operation as O;
         match self {
-            Self::Api => Spec {
-                kind: "API",
-                group: "api",
-                create: O::CreateApi,
-                get: O::GetApi,
-                update: Some(O::UpdateApi),
-                decode: decode::<ApiInput>,
-            },
-            Self::BaseImage => Spec {
-                kind: "BaseImage",
-                group: "baseImages",
-                create: O::CreateBaseImage,
-                get: O::GetBaseImage,
-                update: Some(O::UpdateBaseImage),
-                decode: decode::<BaseImageInput>,
-            },
-            Self::Image => Spec {
-                kind: "Image",
-                group: "images",
-                create: O::CreateImage,
-                get: O::GetImage,
-                update: Some(O::UpdateImage),
-                decode: decode::<ImageInput>,
-            },
-            Self::Function => Spec {
-                kind: "Function",
-                group: "functions",
-                create: O::CreateFunction,
-                get: O::GetFunction,
-                update: Some(O::UpdateFunction),
-                decode: decode_function,
-            },
-            Self::Secret => Spec {
-                kind: "Secret",
-                group: "secrets",
-                create: O::CreateSecret,
-                get: O::GetSecret,
-                update: Some(O::UpdateSecret),
-                decode: decode::<SecretInput>,
-            },
-            Self::ServiceBroker => Spec {
-                kind: "ServiceBroker",
-                group: "serviceBrokers",
-                create: O::CreateServiceBroker,
-                get: O::GetServiceBroker,
-                update: Some(O::UpdateServiceBroker),
-                decode: decode::<ServiceBrokerInput>,
-            },
-            Self::ServiceClass => Spec {
-                kind: "ServiceClass",
-                group: "serviceClasses",
-                create: O::CreateServiceClass,
-                get: O::GetServiceClass,
-                update: None,
-                decode: decode::<ServiceClassInput>,
-            },
-            Self::ServiceInstance => Spec {
-                kind: "ServiceInstance",
-                group: "serviceInstances",
-                create: O::CreateServiceInstance,
-                get: O::GetServiceInstance,
-                update: None,
-                decode: decode::<ServiceInstanceInput>,
-            },
-            Self::ServiceBinding => Spec {
-                kind: "ServiceBinding",
-                group: "serviceBindings",
-                create: O::CreateServiceBinding,
-                get: O::GetServiceBinding,
-                update: None,
-                decode: decode::<ServiceBindingInput>,
-            },
+            Self::Api => Spec::new(
+                "API",
+                "api",
+                (O::CreateApi, O::GetApi, Some(O::UpdateApi)),
+                decode::<ApiInput>,
+            ),
+            Self::BaseImage => Spec::new(
+                "BaseImage",
+                "baseImages",
+                (O::CreateBaseImage, O::GetBaseImage, Some(O::UpdateBaseImage)),
+                decode::<BaseImageInput>,
+            ),
+            Self::Image => Spec::new(
+                "Image",
+                "images",
+                (O::CreateImage, O::GetImage, Some(O::UpdateImage)),
+                decode::<ImageInput>,
+            ),
+            Self::Function => Spec::new(
+                "Function",
+                "functions",
+                (O::CreateFunction, O::GetFunction, Some(O::UpdateFunction)),
+                decode_function,
+            ),
+            Self::Secret => Spec::new(
+                "Secret",
+                "secrets",
+                (O::CreateSecret, O::GetSecret, Some(O::UpdateSecret)),
+                decode::<SecretInput>,
+            ),
+            Self::ServiceBroker => Spec::new(
+                "ServiceBroker",
+                "serviceBrokers",
+                (O::CreateServiceBroker, O::GetServiceBroker, Some(O::UpdateServiceBroker)),
+                decode::<ServiceBrokerInput>,
+            ),
+            Self::ServiceClass => Spec::new(
+                "ServiceClass",
+                "serviceClasses",
+                (O::CreateServiceClass, O::GetServiceClass, None),
+                decode::<ServiceClassInput>,
+            ),
+            Self::ServiceInstance => Spec::new(
+                "ServiceInstance",
+                "serviceInstances",
+                (O::CreateServiceInstance, O::GetServiceInstance, None),
+                decode::<ServiceInstanceInput>,
+            ),
+            Self::ServiceBinding => Spec::new(
+                "ServiceBinding",
+                "serviceBindings",
+                (O::CreateServiceBinding, O::GetServiceBinding, None),
+                decode::<ServiceBindingInput>,
+            ),
         }
     }
 
@@ -159,7 +152,7 @@ impl Kind {
                 let Some(Value::String(path)) = document.body.get("sourcePath") else {
                     return Ok(());
                 };
-                let source = function::source(&work_dir.join(path))?;
+                let source = archive::text(&work_dir.join(path))?;
                 set(&mut document.body, "source", Value::from(source));
                 Ok(())
             }

@@ -161,7 +161,7 @@ async fn dropping_the_process_handle_kills_the_worker() {
 async fn a_server_that_gave_up_root_still_ends_workers() {
     let lab = Lab::new();
     if !is_root() {
-        println!("skipped: only root can give it up");
+        dispatch_testkit::skip("only root can give it up");
         return lab.finish().await;
     }
     // This thread alone, as the server does as a whole after starting its helper.
@@ -286,7 +286,7 @@ async fn the_helper_has_one_thread_no_core_files_and_few_capabilities() {
 async fn two_organizations_never_have_the_same_uid_on_the_host() {
     let lab = Lab::new();
     if !is_root() {
-        println!("skipped: an ordinary user's workers all have that user's uid");
+        dispatch_testkit::skip("an ordinary user's workers all have that user's uid");
         return lab.finish().await;
     }
     let uid = |helper: u32| -> u32 {

@@ -4,7 +4,6 @@ mod handler;
 
 use std::path::{Path, PathBuf};
 
-use base64::{Engine as _, engine::general_purpose::STANDARD};
 use dispatch_api::{
     Operation,
     function::{Function, FunctionInput, Schema},
@@ -13,8 +12,9 @@ use serde_json::Value;
 
 use crate::{
     archive,
-    commands::{arity, create, files},
+    commands::{arity, create},
     error::CliError,
+    files,
     session::Session,
 };
 
@@ -67,7 +67,7 @@ pub async fn run(session: Session, args: Args) -> Result<(), CliError> {
             Some(handler) => Some(handler.clone()),
             None => handler::of(path).map_err(failed)?,
         },
-        source: Some(source(path)?),
+        source: Some(archive::text(path)?),
         schema: Some(Schema {
             input: args.schema_in.as_deref().map(schema).transpose()?,
             output: args.schema_out.as_deref().map(schema).transpose()?,
@@ -95,15 +95,6 @@ fn names(args: &Args) -> Result<(&str, &str, &str), CliError> {
             Err(CliError::arguments(format!("accepts 3 arg(s), received {}", names.len())))
         }
     }
-}
-
-/// A file or directory as it is sent: base64 of a gzip'd tar.
-pub fn source(path: &Path) -> Result<String, CliError> {
-    let packed = archive::pack(path).map_err(|error| {
-        let cause = std::error::Error::source(&error).map(|cause| format!(": {cause}"));
-        CliError::input(format!("{error}{}", cause.unwrap_or_default()))
-    })?;
-    Ok(STANDARD.encode(packed))
 }
 
 fn schema(path: &Path) -> Result<Value, CliError> {

@@ -8,8 +8,9 @@ use dispatch_api::{
 };
 
 use crate::{
-    commands::{arity, create, files},
+    commands::{arity, create},
     error::CliError,
+    files,
     session::Session,
 };
 

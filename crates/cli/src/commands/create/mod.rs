@@ -13,13 +13,15 @@ pub mod service_instance;
 
 use clap::Subcommand;
 use dispatch_api::{Operation, Tag};
+use dispatch_model::ErrorCode;
 use serde::Serialize;
 
 use crate::{
-    commands::{App, Outcome},
+    commands::App,
     documents::{self, FileArgs},
     error::CliError,
     nouns::Noun,
+    outcome::Outcome,
     progress::Progress,
     session::{Received, Session, takes},
     wait,
@@ -158,7 +160,7 @@ pub async fn create<N: Noun>(
 
 /// Who has the name already can be looked at.
 fn taken<N: Noun>(error: CliError, body: &impl Serialize) -> CliError {
-    let is_taken = error.refusal().is_some_and(|said| said.message.ends_with(" already exists"));
+    let is_taken = error.refusal().is_some_and(|said| said.error == Some(ErrorCode::AlreadyExists));
     let body = serde_json::to_value(body).ok().filter(|_| is_taken);
     match body.as_ref().and_then(|body| body.get("name")?.as_str()) {
         Some(name) => error.hint(format!("look at it: dispatch get {} {name}", N::WORDS.command)),

@@ -9,8 +9,9 @@ use dispatch_api::{
 use serde_json::Value;
 
 use crate::{
-    commands::{arity, create, files},
+    commands::{arity, create},
     error::CliError,
+    files,
     session::Session,
 };
 

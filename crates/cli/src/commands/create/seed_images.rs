@@ -3,11 +3,7 @@
 
 use std::{fs, path::PathBuf};
 
-use crate::{
-    commands::{App, Outcome, files},
-    documents,
-    error::CliError,
-};
+use crate::{commands::App, documents, error::CliError, files, outcome::Outcome};
 
 /// As v0.1.22 seeded them; the server takes these URLs for the machine's own runtimes.
 const SEED: &str = include_str!("seed_images.yaml");

@@ -6,8 +6,9 @@ use dispatch_api::{
 };
 
 use crate::{
-    commands::{arity, create, files},
+    commands::{arity, create},
     error::CliError,
+    files,
     session::Session,
 };
 

@@ -13,8 +13,9 @@ use dispatch_api::{
 };
 
 use crate::{
-    commands::{arity, create, files},
+    commands::{arity, create},
     error::CliError,
+    files,
     nouns::Noun as _,
     output::{Console, clean, time},
     progress::Progress,

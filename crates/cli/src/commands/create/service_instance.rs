@@ -7,8 +7,9 @@ use dispatch_api::{
 };
 
 use crate::{
-    commands::{arity, create, files},
+    commands::{arity, create},
     error::CliError,
+    files,
     session::{NO_BODY, Received, Session},
     suggest,
 };

@@ -1,7 +1,5 @@
 //! `dispatch delete`: by noun and name, or all documents of a file.
 
-mod remove;
-
 use clap::Subcommand;
 use dispatch_api::{
     api::Api, base_image::BaseImage, function::Function, image::Image, secret::Secret,
@@ -10,13 +8,14 @@ use dispatch_api::{
 };
 
 use crate::{
-    commands::{App, Outcome, arity},
+    commands::{App, arity},
     documents::{self, FileArgs},
     error::CliError,
     nouns::Noun,
+    outcome::Outcome,
+    removal::{Removal, remove},
     session::Session,
 };
-pub use remove::{Removal, remove};
 
 #[derive(Debug, clap::Args)]
 pub struct Args {

@@ -12,9 +12,10 @@ use dispatch_api::{
 use serde_json::value::RawValue;
 
 use crate::{
-    commands::{App, Outcome, arity, unknown},
+    commands::{App, arity},
     error::CliError,
     nouns::Noun,
+    outcome::{Outcome, unknown},
     output::{Console, Format, Table},
     session::{NO_BODY, Received, Session},
     suggest,

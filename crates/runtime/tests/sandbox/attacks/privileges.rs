@@ -7,7 +7,7 @@ async fn attack_as_root(lab: &Lab, program: &str) {
     if is_root() {
         attack(lab, program).await;
     } else {
-        println!("twin skipped: only root can do this anywhere");
+        dispatch_testkit::skip("the twin: only root can do this anywhere");
         held(&lab.run(program).await);
     }
 }

@@ -94,7 +94,7 @@ else: print('held', os.strerror(ctypes.get_errno()))"
     held(&lab.run(&trace(victim.pid())).await);
     if std::fs::read_to_string("/proc/sys/kernel/yama/ptrace_scope").is_ok_and(|v| v.trim() != "0")
     {
-        println!("twin skipped: this machine forbids tracing others");
+        dispatch_testkit::skip_here("the twin: this machine forbids tracing others");
     } else {
         done(&run_unconfined(&trace(victim.pid())).await);
     }

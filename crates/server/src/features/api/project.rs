@@ -135,7 +135,10 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::testing::TestServer;
+    use crate::{
+        pip::Config,
+        testing::{TestServer, World},
+    };
 
     fn object<K: dispatch_model::Noun<Status = NoStatus>>(
         organization: Id<Organization>,
@@ -244,6 +247,29 @@ mod tests {
             "hosts": ["ours.example"]});
         assert_eq!(server.post("/v1/api", &body).await.status, 200, "a host of one's own");
         assert_eq!(server.get("/v1/api/ours").await.status, 200);
+        server.running.stop().await;
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn what_was_served_is_served_by_the_next_server_from_its_first_moment() {
+        let world = World::sandboxed(Config::default());
+        let server = TestServer::start_in(world.clone()).await;
+        server.make_image().await;
+        let source = "def handle(ctx, payload): return 'hello'\n".to_owned();
+        server.function("f", &[("hello.py", source)], json!({})).await;
+        let api = json!({"name": "a", "function": "f", "enabled": true, "uris": ["/a"]});
+        assert_eq!(server.post("/v1/api", &api).await.status, 200);
+        let http = reqwest::Client::builder().no_proxy().tls_certs_only([]).build().unwrap();
+        let called = async |server: &TestServer| {
+            let url = format!("http://{}/dispatch/a", server.running.addresses.gateway);
+            let answer = http.get(url).send().await.unwrap();
+            (answer.status().as_u16(), answer.text().await.unwrap())
+        };
+        let before = called(&server).await;
+        assert_eq!(before, (200, "\"hello\"\n".to_owned()));
+        server.running.stop().await;
+        let server = TestServer::start_in(world).await;
+        assert_eq!(called(&server).await, before);
         server.running.stop().await;
     }
 }
