@@ -79,9 +79,13 @@ impl Lease {
         }
         let listeners = worker
             .process()
-            .add_endpoints(missing)
+            .add_endpoints(missing.clone())
             .await
             .map_err(|error| CallError::Unreachable { error: Arc::new(error) })?;
+        if listeners.is_empty() {
+            self.pool.not_widened(worker.id(), missing);
+            return Ok(());
+        }
         let Some(inner) = self.pool.inner() else { return Err(CallError::NotFound) };
         self.pool.connect(&inner, worker.id(), listeners).map_err(|source| {
             let error = SpawnError::Io { what: "serve a listener", source };

@@ -22,6 +22,14 @@ impl Pool {
         missing
     }
 
+    /// The worker reached all of these before, under other names for the same addresses.
+    pub(super) fn not_widened(&self, id: Uuid, known: Vec<Endpoint>) {
+        if let Some(entry) = self.lock().entry(id) {
+            entry.endpoints.extend(known);
+            entry.widened = false;
+        }
+    }
+
     /// Connects listeners of a worker with what they stand for.
     pub(super) fn connect(
         &self,

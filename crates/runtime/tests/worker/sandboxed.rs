@@ -248,6 +248,9 @@ async fn a_function_reaches_its_endpoints_and_those_of_the_call_and_nothing_else
     let own = vec![endpoint("db.example", 5432)];
     assert_eq!(ask("db.example", 5432, own.clone()).await, "\"db.example:5432\"");
     assert_eq!(ask("db.example", 5432, own).await, "\"db.example:5432\"");
+    let same = vec![endpoint("DB.example", 5432)];
+    assert_eq!(ask("db.example", 5432, same.clone()).await, "\"db.example:5432\"");
+    assert_eq!(ask("db.example", 5432, same).await, "\"db.example:5432\"", "in other words");
     let counts = shop.pools.counts();
     assert_eq!((counts.starts, counts.crashes), (3, 0), "what is reached anyway costs no worker");
     shop.finish().await;
