@@ -17,8 +17,8 @@ use tokio::sync::Notify;
 use super::{CallLog, FunctionLog, LogLine, Logs, MAX_FUNCTION_BYTES, MAX_FUNCTION_LINES, Stream};
 
 const READ_BYTES: usize = 64 << 10;
-/// After each read of what is not kept any more: 16 MiB/s of a stream at most.
-const SLOW_PAUSE: Duration = Duration::from_millis(4);
+/// After each read of what is not kept any more: 64 MiB/s of a stream at most.
+const SLOW_PAUSE: Duration = Duration::from_millis(1);
 /// Who prints more than this while no call is open, both streams together, has flooded its tap.
 pub(crate) const MAX_UNASKED_MIB: usize = 8;
 /// Longer pieces without a line end become lines of the function's log.
