@@ -158,8 +158,8 @@ fn only_act_calls_brokers_and_only_those_on_the_map_call_the_runtime() {
 
 #[test]
 fn every_file_says_what_it_is_and_stays_readable() {
-    // CONTRIBUTING asks for 400 at most; until the last files are split, this is what no file goes beyond.
-    const LINES_MAX: usize = 500;
+    // As CONTRIBUTING asks.
+    const LINES_MAX: usize = 400;
     let mut long = Vec::new();
     for name in crates() {
         for folder in ["src", "tests"] {
