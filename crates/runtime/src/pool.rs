@@ -22,6 +22,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use bytes::Bytes;
+use futures::future::BoxFuture;
 use tokio::runtime::Handle;
 use tokio::sync::Semaphore;
 use uuid::Uuid;
@@ -117,12 +118,18 @@ impl fmt::Debug for Call {
     }
 }
 
+/// Asked when a call has a worker, before the function sees anything of it, and again with each other worker: false
+/// takes the call back.
+pub type Begin<'a> = dyn Fn() -> BoxFuture<'a, bool> + Send + Sync + 'a;
+
 /// What became of a call that reached its function.
 #[derive(Debug)]
 pub struct Answer {
     /// The JSON text that the function returned, or how it failed.
     pub result: Result<Bytes, Failure>,
     pub logs: Logs,
+    /// Its worker was killed because the pools were closed.
+    pub cut_off: bool,
     /// The revision that executed it.
     pub revision: RevisionId,
     /// Whether the call waited for a worker to start.
@@ -178,10 +185,25 @@ impl Pools {
     /// Calls a function and waits for its end. Dropping the future leaves the call to go on and
     /// the worker to its pool.
     pub async fn call(&self, function: Uuid, call: &Call) -> Result<Answer, CallError> {
+        self.call_when(function, call, None).await
+    }
+
+    /// Like [`Pools::call`], if `begin` says so once there is a worker.
+    pub async fn call_when(
+        &self,
+        function: Uuid,
+        call: &Call,
+        begin: Option<&Begin<'_>>,
+    ) -> Result<Answer, CallError> {
         let pool = self.inner.pool(function).ok_or(CallError::NotFound)?;
         let mut cold = false;
         for _ in 0..=self.inner.settings.max_workers {
             let lease = pool.lease(call, &mut cold).await?;
+            if let Some(begin) = begin
+                && !begin().await
+            {
+                return Err(CallError::TakenBack);
+            }
             if let Some(answer) = lease.call(call, cold).await? {
                 return Ok(answer);
             }

@@ -29,6 +29,8 @@ pub enum CallError {
     /// The context has to be made again with the binding's new credentials.
     #[error("the call carries old credentials of binding {binding}")]
     Superseded { binding: Uuid },
+    #[error("the call was taken back")]
+    TakenBack,
     #[error("{0}")]
     TooLarge(FrameError),
     #[error("a service of the call cannot be made reachable: {error}")]

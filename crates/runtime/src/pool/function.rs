@@ -339,7 +339,9 @@ impl Pool {
     }
 
     pub(super) fn kill_all(&self) {
-        for entry in &self.lock().entries {
+        let mut state = self.lock();
+        state.killed = true;
+        for entry in &state.entries {
             if let Some(process) = &entry.process {
                 process.kill();
             }

@@ -63,9 +63,11 @@ impl Lease {
         if let Some(worker) = self.worker.take() {
             give_back(&self.pool, worker, &outcome, duration);
         }
+        let lost = matches!(outcome, Outcome::Died(_) | Outcome::HungUp | Outcome::Broke { .. });
+        let cut_off = lost && self.pool.lock().killed;
         let revision = self.revision.id();
         let result = outcome.into_result(self.revision.spec().limits.memory_bytes);
-        Ok(Some(Answer { result, logs, revision, cold, duration }))
+        Ok(Some(Answer { result, logs, cut_off, revision, cold, duration }))
     }
 
     /// Makes reachable what this call needs and the worker has not.

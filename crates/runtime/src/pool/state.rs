@@ -59,6 +59,8 @@ pub(super) struct State {
     pub(super) health: Health,
     pub(super) pace: Pace,
     pub(super) last_start: Option<Instant>,
+    /// Whether every worker was killed because the pools were closed.
+    pub(super) killed: bool,
     /// Whether the task that ends idle workers runs.
     pub(super) janitor: bool,
 }

@@ -21,7 +21,7 @@ pub async fn run(
     now: Timestamp,
 ) -> (Run, Ended) {
     let wanted = record::wanted(deployment, request, true, now);
-    let ended = execute(platform, deployment, request).await;
+    let ended = execute(platform, deployment, request, None).await;
     let finished = platform.clock.now();
     let run = record::finished(wanted, &ended, finished);
     if !matches!(ended.output, Err(Failed::Overloaded(_))) {

@@ -14,7 +14,7 @@ use uuid::Uuid;
 
 use super::{
     asked::{self, Asked},
-    execute::Request,
+    execute::{CUT_OFF, Request},
     record,
     turn::{carry_out, lost},
     turns::Turns,
@@ -142,7 +142,7 @@ pub async fn resume(platform: &Arc<Platform>) -> Result<(), ReadError> {
             RunState::Executing => {
                 let platform = Arc::clone(platform);
                 platform.clone().runs.tasks.spawn(async move {
-                    lost(&platform, organization, id, "the server stopped during the run").await;
+                    lost(&platform, organization, id, CUT_OFF).await;
                 });
             }
             RunState::Done => {}

@@ -10,7 +10,7 @@ use dispatch_api::{
 use dispatch_model::{Name, function::ServiceUse};
 use dispatch_runtime::{
     frame::FailureKind,
-    pool::{Call, CallError},
+    pool::{Begin, Call, CallError},
 };
 use dispatch_store::ReadError;
 use jiff::Timestamp;
@@ -72,8 +72,14 @@ pub enum Failed {
     Overloaded(String),
 }
 
-/// Runs it. Dropping the future leaves the call to go on and the worker to its pool.
-pub async fn execute(platform: &Platform, deployment: &Deployment, request: &Request) -> Ended {
+/// Runs it; if `begin` says so, once there is a worker. Dropping the future leaves the call to go on and the worker to
+/// its pool.
+pub async fn execute(
+    platform: &Platform,
+    deployment: &Deployment,
+    request: &Request,
+    begin: Option<&Begin<'_>>,
+) -> Ended {
     if let Some(schema) = &deployment.input
         && let Some(faults) = faults(schema, &request.input).await
     {
@@ -89,7 +95,7 @@ pub async fn execute(platform: &Platform, deployment: &Deployment, request: &Req
             }
         };
         let call = call(platform, deployment, request, &given);
-        match platform.workers.pools.call(deployment.id.uuid(), &call).await {
+        match platform.workers.pools.call_when(deployment.id.uuid(), &call, begin).await {
             Err(CallError::Superseded { .. }) if tries < SUPERSEDED_MAX => {
                 tries += 1;
                 deployment.context.clear();
@@ -118,6 +124,9 @@ async fn ended(
                 Some(Logs { stderr: list(answer.logs.stderr), stdout: list(answer.logs.stdout) });
             let output = match answer.result {
                 Ok(output) => fitting(deployment, output).await,
+                Err(_) if answer.cut_off => {
+                    Err(Failed::Error(failure("SystemError", CUT_OFF.to_owned())))
+                }
                 Err(failed) => {
                     let stacktrace = (!failed.stacktrace.is_empty()).then_some(failed.stacktrace);
                     let kind = match failed.kind {
@@ -146,6 +155,9 @@ async fn fitting(deployment: &Deployment, output: Bytes) -> Result<Bytes, Failed
         Some(faults) => Err(Failed::Error(failure("FunctionError", message(faults)))),
     }
 }
+
+/// The message of a run that had not ended when the server did (decision 15).
+pub(super) const CUT_OFF: &str = "the server stopped during the run";
 
 /// The message of a call that took too long (contract §4.4).
 const TIMED_OUT: &str = "Function execution exceeded the timeout";

@@ -1,11 +1,16 @@
 //! The turn of a non-blocking run: read, executed, recorded.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
 
 use dispatch_api::run::{Run, RunError};
 use dispatch_engine::Backoff;
 use dispatch_model::{Id, Phase, function::Function, organization::Organization};
+use dispatch_runtime::pool::Begin;
 use dispatch_store::{Batch, CommitError, ReadError, RunRecord, RunState};
+use futures::future::BoxFuture;
 use jiff::Timestamp;
 use uuid::Uuid;
 
@@ -26,23 +31,46 @@ pub(super) async fn carry_out(platform: &Platform, organization: Id<Organization
     else {
         return;
     };
-    let executing = Run { status: Phase::Creating.as_str().to_owned(), ..run.clone() };
-    let executing = record::row(&executing, organization, RunState::Executing, created, None);
-    if !stored(platform, &executing, RunState::Waiting).await {
-        return;
-    }
-    drop(executing);
-    let Some(ended) = with_room(platform, &deployment, &request).await else {
+    let begun = OnceLock::new();
+    let begin = || -> BoxFuture<'_, bool> {
+        Box::pin(begin(platform, organization, &run, created, &begun))
+    };
+    let ended = with_room(platform, &deployment, &request, &begin).await;
+    let was = match begun.get() {
+        None => RunState::Waiting,
+        Some(true) => RunState::Executing,
+        Some(false) => return,
+    };
+    let Some(ended) = ended else {
         // Nothing of it was executed: the next start takes it up.
-        let waiting = record::row(&run, organization, RunState::Waiting, created, None);
-        stored(platform, &waiting, RunState::Executing).await;
+        if was == RunState::Executing {
+            let waiting = record::row(&run, organization, RunState::Waiting, created, None);
+            stored(platform, &waiting, was).await;
+        }
         return;
     };
     let now = platform.clock.now();
     let run = record::finished(run, &ended, now);
     let to_store = record::to_store(&run, &ended);
     let done = record::row(&to_store, organization, RunState::Done, created, Some(now));
-    stored(platform, &done, RunState::Executing).await;
+    stored(platform, &done, was).await;
+}
+
+/// There is a worker: from now on the run may have been executed. False if that could not be stored.
+async fn begin(
+    platform: &Platform,
+    organization: Id<Organization>,
+    run: &Run,
+    created: Timestamp,
+    begun: &OnceLock<bool>,
+) -> bool {
+    if let Some(begun) = begun.get() {
+        return *begun;
+    }
+    let executing = Run { status: Phase::Creating.as_str().to_owned(), ..run.clone() };
+    let executing = record::row(&executing, organization, RunState::Executing, created, None);
+    let is_stored = stored(platform, &executing, RunState::Waiting).await;
+    *begun.get_or_init(|| is_stored)
 }
 
 struct Taken {
@@ -141,10 +169,11 @@ async fn with_room(
     platform: &Platform,
     deployment: &Deployment,
     request: &Request,
+    begin: &Begin<'_>,
 ) -> Option<Ended> {
     let mut tries = 0;
     loop {
-        let ended = execute(platform, deployment, request).await;
+        let ended = execute(platform, deployment, request, Some(begin)).await;
         let not_called = ended.logs.is_none() && ended.output.is_err();
         if not_called && platform.stopping.is_cancelled() {
             return None;

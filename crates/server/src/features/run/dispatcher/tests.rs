@@ -241,3 +241,38 @@ async fn runs_of_a_function_that_takes_long_hold_up_none_of_another() {
     until(|| runs.executing.available_permits() == EXECUTING_MAX - 4, String::new).await;
     server.finish().await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_run_is_executing_only_once_it_has_a_worker() {
+    let server = impatient().await;
+    let pools = &server.running.platform().workers.pools;
+    let busy = || pools.workers_with(|worker| worker.phase == pool::Phase::Busy).len();
+    let calls = futures::future::join_all((0..4).map(|_| server.call("slow", json!({}))));
+    let waits = async {
+        until(|| busy() == 4, || format!("{} are busy", busy())).await;
+        let run = server.post("/v1/runs?functionName=slow", &json!({})).await.body;
+        until(|| pools.counts().waiting == 1, String::new).await;
+        let run = server.get(&format!("/v1/runs/{}", run["name"].as_str().unwrap())).await;
+        assert_eq!(run.body["status"], "INITIALIZED", "{}", run.text);
+    };
+    tokio::select! {
+        ended = calls => panic!("{ended:?}"),
+        () = waits => {}
+    }
+    server.running.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_run_that_the_stop_cuts_off_says_so() {
+    let server = impatient().await;
+    let world = server.world.clone();
+    let run = server.post("/v1/runs?functionName=slow", &json!({})).await.body;
+    let path = format!("/v1/runs/{}", run["name"].as_str().unwrap());
+    server.becomes(&path, "CREATING").await;
+    server.running.stop().await;
+    let server = TestServer::start_in(world).await;
+    let run = server.becomes(&path, "ERROR").await;
+    let expect = json!({"message": CUT_OFF, "stacktrace": null, "type": "SystemError"});
+    assert_eq!(run["error"], expect);
+    server.running.stop().await;
+}
