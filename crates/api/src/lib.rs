@@ -34,3 +34,6 @@ pub const SETTLED_HEADER: &str = "Dispatch-Settled";
 
 /// On an answer to a GET with `?wait` and `&seen`: what to send as `seen` to be answered at the next change.
 pub const SEEN_HEADER: &str = "Dispatch-Seen";
+
+/// `true` on a list that does not hold all there is.
+pub const TRUNCATED_HEADER: &str = "Dispatch-Truncated";

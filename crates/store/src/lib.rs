@@ -31,7 +31,7 @@ pub use change::{Change, What};
 pub use error::{Cause, CommitError, OpenError, ReadError};
 pub use keyring::{Keyring, KeyringError};
 pub use options::Options;
-pub use run::{RunFilter, RunRecord, RunState, UnfinishedRun};
+pub use run::{RunFilter, RunPage, RunRecord, RunState, UnfinishedRun};
 pub use scope::{OrgScope, Scope, SystemScope};
 pub use seal::SealedKey;
 pub use secret_values::SecretValues;

@@ -7,9 +7,9 @@ use uuid::Uuid;
 use zeroize::Zeroizing;
 
 use crate::{
-    AuditEntry, AuditFilter, BlobDigest, OrgScope, Page, ReadError, RunFilter, RunRecord, Scope,
-    SealedKey, SecretValues, Store, Stored, SystemScope, UnfinishedRun, scope::sealed::Filter,
-    seal::unseal, sqlite,
+    AuditEntry, AuditFilter, BlobDigest, OrgScope, Page, ReadError, RunFilter, RunPage, RunRecord,
+    Scope, SealedKey, SecretValues, Store, Stored, SystemScope, UnfinishedRun,
+    scope::sealed::Filter, seal::unseal, sqlite,
 };
 
 impl Store {
@@ -111,11 +111,7 @@ impl Store {
     }
 
     /// Newest first.
-    pub async fn runs(
-        &self,
-        scope: &impl Scope,
-        filter: &RunFilter,
-    ) -> Result<Vec<RunRecord>, ReadError> {
+    pub async fn runs(&self, scope: &impl Scope, filter: &RunFilter) -> Result<RunPage, ReadError> {
         let (only, filter) = (scope.only(), filter.clone());
         self.readers().read(move |db| sqlite::runs(db, only, &filter)).await
     }

@@ -49,12 +49,23 @@ pub struct RunFilter {
     pub since: Option<Timestamp>,
     /// In runs; 1 to [`RunFilter::LIMIT_MAX`], other values are taken as the nearest of these.
     pub limit: usize,
+    /// Of the bodies of all but the first, together with it.
+    pub bytes: usize,
     /// The last id of the page before.
     pub after: Option<Uuid>,
 }
 
+/// What a filter has let through.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RunPage {
+    pub runs: Vec<RunRecord>,
+    /// Whether more would have been, but for its bounds.
+    pub more: bool,
+}
+
 impl RunFilter {
     pub const LIMIT_MAX: usize = 1_000;
+    pub const BYTES_MAX: usize = 16 << 20;
 
     pub(crate) fn rows(&self) -> i64 {
         self.limit.clamp(1, Self::LIMIT_MAX).try_into().unwrap_or(i64::MAX)
@@ -63,7 +74,13 @@ impl RunFilter {
 
 impl Default for RunFilter {
     fn default() -> Self {
-        Self { function: None, since: None, limit: Self::LIMIT_MAX, after: None }
+        Self {
+            function: None,
+            since: None,
+            limit: Self::LIMIT_MAX,
+            bytes: Self::BYTES_MAX,
+            after: None,
+        }
     }
 }
 

@@ -8,18 +8,19 @@ use super::{
     columns::{Params, column, counter, damaged, scoped, time, time_or_null, uuid},
     group::ApplyError,
 };
-use crate::{CommitError, ReadError, RunFilter, RunRecord, RunState, UnfinishedRun, scope::Only};
+use crate::{
+    CommitError, ReadError, RunFilter, RunPage, RunRecord, RunState, UnfinishedRun, scope::Only,
+};
 
 const TABLE: &str = "run";
-const SELECT: &str =
-    "SELECT id, organization, function, state, created, finished, body FROM run WHERE";
+const COLUMNS: &str = "id, organization, function, state, created, finished, body";
 
 pub(crate) fn run(
     connection: &Connection,
     only: Only,
     id: Uuid,
 ) -> Result<Option<RunRecord>, ReadError> {
-    let sql = format!("{SELECT} id = :id {{scope}}");
+    let sql = format!("SELECT {COLUMNS} FROM run WHERE id = :id {{scope}}");
     Ok(scoped(connection, only, &sql, &[(":id", id.as_bytes())], decode)?.pop())
 }
 
@@ -27,12 +28,12 @@ pub(crate) fn runs(
     connection: &Connection,
     only: Only,
     filter: &RunFilter,
-) -> Result<Vec<RunRecord>, ReadError> {
-    let limit = filter.rows();
+) -> Result<RunPage, ReadError> {
+    let limit = filter.rows() + 1;
     let before = filter.after.unwrap_or(Uuid::max());
     let function = filter.function.map(Uuid::into_bytes);
     let since = filter.since.map(|at| at.as_microsecond());
-    let mut sql = format!("{SELECT} id < :before");
+    let mut sql = "SELECT {columns} FROM run WHERE id < :before".to_owned();
     let mut params: Vec<(&str, &dyn rusqlite::ToSql)> =
         vec![(":before", before.as_bytes()), (":limit", &limit)];
     if let Some(function) = &function {
@@ -44,7 +45,27 @@ pub(crate) fn runs(
         params.push((":since", since));
     }
     sql.push_str(" {scope} ORDER BY id DESC LIMIT :limit");
-    scoped(connection, only, &sql, &params, decode)
+    // Their sizes first, which are in the rows' heads: what is not returned is not read.
+    let sizes = sql.replace("{columns}", "octet_length(body) AS bytes");
+    let sizes = scoped(connection, only, &sizes, &params, |row| counter(row, TABLE, "bytes"))?;
+    let fit = fitting(&sizes, filter);
+    params.retain(|(name, _)| *name != ":limit");
+    let limit = i64::try_from(fit).unwrap_or(i64::MAX);
+    params.push((":limit", &limit));
+    let runs = scoped(connection, only, &sql.replace("{columns}", COLUMNS), &params, decode)?;
+    Ok(RunPage { runs, more: fit < sizes.len() })
+}
+
+/// How many runs whose bodies have these sizes are returned.
+fn fitting(sizes: &[u64], filter: &RunFilter) -> usize {
+    let max = u64::try_from(filter.bytes).unwrap_or(u64::MAX);
+    let rows = usize::try_from(filter.rows()).unwrap_or(usize::MAX);
+    let mut sum: u64 = 0;
+    let fits = sizes.iter().take(rows).take_while(|bytes| {
+        sum = sum.saturating_add(**bytes);
+        sum <= max
+    });
+    fits.count().max(sizes.len().min(1))
 }
 
 pub(crate) fn unfinished(connection: &Connection) -> Result<Vec<UnfinishedRun>, ReadError> {

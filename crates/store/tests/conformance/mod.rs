@@ -74,6 +74,7 @@ macro_rules! cases {
                 recorded_runs_are_stored_at_close,
                 runs_are_listed_newest_first,
                 runs_are_filtered_and_paged,
+                a_page_of_runs_ends_before_its_bodies_are_too_large,
                 unfinished_runs_are_listed_oldest_first,
                 old_and_surplus_runs_are_pruned_when_they_are_done;
             scopes:

@@ -124,7 +124,7 @@ pub(crate) async fn runs_are_listed_newest_first(h: &Harness) {
     for n in [2, 0, 3, 1] {
         insert(h, &runs[n]).await;
     }
-    let listed = h.store().runs(&org, &RunFilter::default()).await.unwrap();
+    let listed = h.store().runs(&org, &RunFilter::default()).await.unwrap().runs;
     let expect: Vec<_> = runs.into_iter().rev().collect();
     assert_eq!(listed, expect);
 }
@@ -138,7 +138,7 @@ pub(crate) async fn runs_are_filtered_and_paged(h: &Harness) {
         insert(h, run).await;
     }
     let check = async |filter: RunFilter, expect: &[usize]| {
-        let listed = store.runs(&org, &filter).await.unwrap();
+        let listed = store.runs(&org, &filter).await.unwrap().runs;
         let listed: Vec<_> = listed.into_iter().map(|run| run.id).collect();
         let expect: Vec<_> = expect.iter().map(|n| runs[*n].id).collect();
         assert_eq!(listed, expect, "{filter:?}");
@@ -161,7 +161,30 @@ pub(crate) async fn runs_are_filtered_and_paged(h: &Harness) {
     let batch = many.fold(Batch::system("test"), |batch, run| batch.insert_run(&run));
     store.commit(batch).await.unwrap();
     let greatest = RunFilter { limit: usize::MAX, ..all() };
-    assert_eq!(store.runs(&org, &greatest).await.unwrap().len(), RunFilter::LIMIT_MAX);
+    let page = store.runs(&org, &greatest).await.unwrap();
+    assert_eq!((page.runs.len(), page.more), (RunFilter::LIMIT_MAX, true));
+    let last = RunFilter { after: Some(runs[0].id), ..all() };
+    assert!(!store.runs(&org, &last).await.unwrap().more);
+}
+
+pub(crate) async fn a_page_of_runs_ends_before_its_bodies_are_too_large(h: &Harness) {
+    let (store, org) = (h.store(), h.organization(1));
+    for _ in 0..3 {
+        let mut run = h.run(&org, h.id(), RunState::Done);
+        // In bytes, not in characters.
+        run.body = format!("\"{}\"", "é".repeat(49));
+        insert(h, &run).await;
+    }
+    for (bytes, expect) in
+        [(0, (1, true)), (199, (1, true)), (200, (2, true)), (299, (2, true)), (300, (3, false))]
+    {
+        let filter = RunFilter { bytes, ..RunFilter::default() };
+        let page = store.runs(&org, &filter).await.unwrap();
+        assert_eq!((page.runs.len(), page.more), expect, "{bytes}");
+    }
+    let none = RunFilter { after: Some(uuid::Uuid::nil()), ..RunFilter::default() };
+    let page = store.runs(&org, &none).await.unwrap();
+    assert_eq!((page.runs.len(), page.more), (0, false));
 }
 
 pub(crate) async fn unfinished_runs_are_listed_oldest_first(h: &Harness) {
@@ -203,7 +226,7 @@ pub(crate) async fn old_and_surplus_runs_are_pruned_when_they_are_done(h: &Harne
         runs.push(run);
     }
     let left = async || {
-        let left = store.runs(&org, &RunFilter::default()).await.unwrap();
+        let left = store.runs(&org, &RunFilter::default()).await.unwrap().runs;
         let place = |run: &RunRecord| runs.iter().position(|other| other.id == run.id).unwrap();
         left.iter().map(place).collect::<Vec<_>>()
     };

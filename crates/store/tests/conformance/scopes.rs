@@ -76,8 +76,8 @@ pub(crate) async fn another_organizations_runs_never_appear(h: &Harness) {
     let seen = async |scope: &OrgScope| {
         [
             store.run(scope, run.id).await.unwrap().is_some(),
-            !store.runs(scope, &RunFilter::default()).await.unwrap().is_empty(),
-            !store.runs(scope, &of_function).await.unwrap().is_empty(),
+            !store.runs(scope, &RunFilter::default()).await.unwrap().runs.is_empty(),
+            !store.runs(scope, &of_function).await.unwrap().runs.is_empty(),
         ]
     };
     assert_eq!(seen(&theirs).await, [true; 3]);

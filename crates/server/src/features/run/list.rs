@@ -19,12 +19,17 @@ pub async fn list(call: &Call) -> Result<Answer, ApiError> {
             None => return Answer::json(&Vec::<()>::new()),
         }
     }
-    let filter =
-        RunFilter { function, since: since(call)?, limit: RunFilter::LIMIT_MAX, after: None };
-    let runs = call.platform.store.runs(&call.scope, &filter).await?;
-    let bodies: Vec<String> = runs.into_iter().map(|run| run.body).collect();
-    let text = format!("[{}]", bodies.join(","));
-    Ok(Answer { body: Some(text.into_bytes()), ..Answer::empty() })
+    let filter = RunFilter { function, since: since(call)?, ..RunFilter::default() };
+    let page = call.platform.store.runs(&call.scope, &filter).await?;
+    let mut text = b"[".to_vec();
+    for run in page.runs {
+        if text.len() > 1 {
+            text.push(b',');
+        }
+        text.extend_from_slice(run.body.as_bytes());
+    }
+    text.push(b']');
+    Ok(Answer { body: Some(text), truncated: page.more, ..Answer::empty() })
 }
 
 /// `?since`, in Unix seconds; may be negative.

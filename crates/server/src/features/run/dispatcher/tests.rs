@@ -35,7 +35,7 @@ async fn ended(server: &TestServer, run: &Value) -> Value {
 
 async fn stored(server: &TestServer) -> usize {
     let platform = server.running.platform();
-    platform.store.runs(&platform.system, &RunFilter::default()).await.unwrap().len()
+    platform.store.runs(&platform.system, &RunFilter::default()).await.unwrap().runs.len()
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
