@@ -75,6 +75,7 @@ const ONE: &str = "/v1/function/{name}";
 
 pub const ROUTES: &[Route] = &[
     Route::new(Operation::CreateFunction, Method::Post, COLLECTION, "function", 201)
+        .body_mib_max(288)
         .bodies("FunctionInput", "Function"),
     Route::new(Operation::ListFunctions, Method::Get, COLLECTION, "function", 200)
         .bodies("", "Function[]"),
@@ -82,6 +83,7 @@ pub const ROUTES: &[Route] = &[
         .query(&["wait", "seen", "tags"])
         .bodies("", "Function"),
     Route::new(Operation::UpdateFunction, Method::Put, ONE, "function", 200)
+        .body_mib_max(288)
         .query(&["wait", "tags"])
         .bodies("FunctionInput", "Function"),
     Route::new(Operation::DeleteFunction, Method::Delete, ONE, "function", 200)

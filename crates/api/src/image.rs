@@ -70,12 +70,14 @@ const ONE: &str = "/v1/image/{name}";
 
 pub const ROUTES: &[Route] = &[
     Route::new(Operation::CreateImage, Method::Post, COLLECTION, "image", 201)
+        .body_mib_max(16)
         .bodies("ImageInput", "Image"),
     Route::new(Operation::ListImages, Method::Get, COLLECTION, "image", 200).bodies("", "Image[]"),
     Route::new(Operation::GetImage, Method::Get, ONE, "image", 200)
         .query(&["wait", "seen", "tags"])
         .bodies("", "Image"),
     Route::new(Operation::UpdateImage, Method::Put, ONE, "image", 200)
+        .body_mib_max(16)
         .bodies("ImageInput", "Image"),
     Route::new(Operation::DeleteImage, Method::Delete, ONE, "image", 200)
         .query(&["wait", "ifUnused", "tags"])

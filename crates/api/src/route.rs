@@ -58,6 +58,8 @@ pub struct Route {
     /// Names of the body's and the answer's wire types; empty for none.
     pub request: &'static str,
     pub response: &'static str,
+    /// The largest body that is read.
+    pub body_bytes_max: usize,
     /// HTTP status of success.
     pub success: u16,
 }
@@ -88,6 +90,7 @@ impl Route {
             query,
             request: "",
             response: "",
+            body_bytes_max: 1 << 20,
             success,
         }
     }
@@ -98,6 +101,10 @@ impl Route {
 
     pub const fn query(self, query: &'static [&'static str]) -> Self {
         Self { query, ..self }
+    }
+
+    pub const fn body_mib_max(self, mib: usize) -> Self {
+        Self { body_bytes_max: mib << 20, ..self }
     }
 
     pub const fn bodies(self, request: &'static str, response: &'static str) -> Self {

@@ -83,6 +83,7 @@ pub struct RunError {
 
 pub const ROUTES: &[Route] = &[
     Route::new(Operation::CreateRun, Method::Post, "/v1/runs", "runs", 200)
+        .body_mib_max(11)
         .query(&["functionName", "tags"])
         .bodies("RunInput", "Run"),
     Route::new(Operation::ListRuns, Method::Get, "/v1/runs", "runs", 200)

@@ -8,15 +8,16 @@ use axum::{
     extract::State,
     response::{IntoResponse, Response},
 };
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use dispatch_api::{
     Action, Method, ORGANIZATION_HEADER, Route, SEEN_HEADER, SETTLED_HEADER, routes,
 };
 use dispatch_gateway::listener::Peer;
 use dispatch_model::ErrorCode;
 use http::{HeaderMap, Request};
-use http_body_util::{BodyExt, LengthLimitError, Limited};
+use http_body_util::BodyExt;
 use percent_encoding::percent_decode_str;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::{
     http::{
@@ -26,19 +27,21 @@ use crate::{
     platform::Platform,
 };
 
-/// The largest body that is read, in bytes: a function's source is base64 in JSON (decision 36).
-const BODY_BYTES_MAX: usize = 288 << 20;
+/// All bodies together that have come and whose requests have not been answered.
+const BODIES_BYTES_MAX: usize = 512 << 20;
 
 /// The control plane as a service.
 pub fn router(platform: Arc<Platform>) -> Router {
     let paths = Arc::new(Paths::from_table());
-    Router::new().fallback(answer).with_state(Edge { platform, paths })
+    let room = Arc::new(Semaphore::new(BODIES_BYTES_MAX));
+    Router::new().fallback(answer).with_state(Edge { platform, paths, room })
 }
 
 #[derive(Clone)]
 struct Edge {
     platform: Arc<Platform>,
     paths: Arc<Paths>,
+    room: Arc<Semaphore>,
 }
 
 async fn answer(State(edge): State<Edge>, request: Request<Body>) -> Response {
@@ -55,7 +58,13 @@ async fn handle(edge: &Edge, request: Request<Body>) -> Result<Response, ApiErro
     }
     // A task of its own: a caller that goes away stops nothing, and a panic is an error of this request alone.
     // The body is read there as well: what the connection's task reads for itself wakes another thread each time.
-    let done = tokio::spawn(serve(Arc::clone(&edge.platform), route, path, request));
+    let done = tokio::spawn(serve(
+        Arc::clone(&edge.platform),
+        Arc::clone(&edge.room),
+        route,
+        path,
+        request,
+    ));
     let held = done.await.map_err(|_| {
         ApiError::new(ErrorCode::Internal, "the request failed; the server's log says why")
     })??;
@@ -73,6 +82,7 @@ async fn handle(edge: &Edge, request: Request<Body>) -> Result<Response, ApiErro
 /// The answer, and whether what was waited for has settled.
 async fn serve(
     platform: Arc<Platform>,
+    room: Arc<Semaphore>,
     route: &'static Route,
     path: Vec<String>,
     request: Request<Body>,
@@ -82,9 +92,11 @@ async fn serve(
     platform.authenticator.check_host(&parts.headers)?;
     let actor = platform.authenticator.authenticate(&parts.headers)?;
     let (scope, organization_name) = organization(&platform, &parts.headers).await?;
-    let body = match route.method {
-        Method::Post | Method::Put => read_body(&parts.headers, body).await?,
-        Method::Get | Method::Delete => Bytes::new(),
+    let (body, _room) = match route.method {
+        Method::Post | Method::Put => {
+            read_body(&parts.headers, body, route.body_bytes_max, &room).await?
+        }
+        Method::Get | Method::Delete => (Bytes::new(), None),
     };
     let call = Call {
         operation: route.operation,
@@ -128,30 +140,60 @@ async fn organization(
 /// Of a body, and what one without a type is taken for.
 const JSON: &str = "application/json";
 
-async fn read_body(headers: &HeaderMap, body: Body) -> Result<Bytes, ApiError> {
+/// A body, and its place among those that are held.
+type Placed = (Bytes, Option<OwnedSemaphorePermit>);
+
+async fn read_body(
+    headers: &HeaderMap,
+    body: Body,
+    max: usize,
+    room: &Arc<Semaphore>,
+) -> Result<Placed, ApiError> {
     let given = headers.get(http::header::CONTENT_TYPE);
     let given = given.map(|value| value.to_str().unwrap_or_default());
     let media = given.map_or(JSON, |text| text.split(';').next().unwrap_or_default().trim());
     let is_json = media.eq_ignore_ascii_case(JSON);
-    let body = match Limited::new(body, BODY_BYTES_MAX).collect().await {
-        Ok(collected) => collected.to_bytes(),
-        Err(error) if error.is::<LengthLimitError>() => {
-            return Err(ApiError::new(
-                ErrorCode::PayloadTooLarge,
-                format!("the body is larger than {BODY_BYTES_MAX} bytes"),
-            ));
-        }
-        Err(_) => {
-            return Err(ApiError::new(ErrorCode::MalformedBody, "the body ended too early"));
-        }
-    };
+    let (body, place) = whole(body, max, room).await?;
     if !is_json && !body.is_empty() {
         return Err(ApiError::new(
             ErrorCode::UnsupportedMediaType,
             format!("unsupported media type {media:?}, only [{JSON}] are allowed"),
         ));
     }
-    Ok(body)
+    Ok((body, place))
+}
+
+/// A body to its end. Its bytes take room as they come, so that a length which is only claimed holds nothing.
+async fn whole(mut body: Body, max: usize, room: &Arc<Semaphore>) -> Result<Placed, ApiError> {
+    let mut first = Bytes::new();
+    let mut all = BytesMut::new();
+    let mut place: Option<OwnedSemaphorePermit> = None;
+    while let Some(frame) = body.frame().await {
+        let early = |_| ApiError::new(ErrorCode::MalformedBody, "the body ended too early");
+        let Ok(data) = frame.map_err(early)?.into_data() else { continue };
+        let so_far = first.len() + all.len();
+        let bytes = u32::try_from(data.len()).ok().filter(|_| data.len() <= max - so_far);
+        let bytes = bytes.ok_or_else(|| {
+            let message = format!("the body is larger than {max} bytes");
+            ApiError::new(ErrorCode::PayloadTooLarge, message)
+        })?;
+        let more = Arc::clone(room).try_acquire_many_owned(bytes).map_err(|_| {
+            let message = "the bodies of other requests take all the room there is";
+            ApiError::new(ErrorCode::Unavailable, message)
+        })?;
+        match &mut place {
+            None => place = Some(more),
+            Some(place) => place.merge(more),
+        }
+        // Most bodies come in one piece, which is passed on as it is.
+        if so_far == 0 {
+            first = data;
+        } else {
+            all.extend_from_slice(&std::mem::take(&mut first));
+            all.extend_from_slice(&data);
+        }
+    }
+    Ok((if all.is_empty() { first } else { all.freeze() }, place))
 }
 
 fn query_pairs(query: Option<&str>) -> Vec<(String, String)> {
@@ -247,5 +289,36 @@ mod tests {
             Err((501, "Endpoint is not implemented in this version of Dispatch")),
         );
         check("PATCH", "/v1/secret", Err((405, "method PATCH is not allowed, but [POST,GET] are")));
+    }
+
+    #[tokio::test]
+    async fn a_body_is_read_within_its_bound_and_the_room_there_is() {
+        let check = async |body: &'static str, max, room, expect| {
+            let room = Arc::new(Semaphore::new(room));
+            let read = whole(Body::from(body), max, &room).await;
+            assert_eq!(read.map(|(body, _)| body.len()).map_err(|e| e.code), expect, "{body}");
+        };
+        check("", 0, 0, Ok(0)).await;
+        check("1234", 4, 4, Ok(4)).await;
+        check("12345", 4, 9, Err(ErrorCode::PayloadTooLarge)).await;
+        check("12345", 9, 4, Err(ErrorCode::Unavailable)).await;
+    }
+
+    #[tokio::test]
+    async fn what_is_too_large_for_its_route_is_refused() {
+        let server = crate::testing::TestServer::start().await;
+        let check = async |path: &str, key: &str, bytes: usize, expect: u16| {
+            let body = serde_json::json!({ (key): "x".repeat(bytes) });
+            let answer = server.post(path, &body).await;
+            assert_eq!(answer.status, expect, "{path} {bytes}: {}", answer.text);
+        };
+        // `{"x":""}` around it.
+        check("/v1/secret", "x", (1 << 20) - 8, 422).await;
+        check("/v1/secret", "x", (1 << 20) - 7, 413).await;
+        // Its two quotation marks are of it.
+        check("/v1/runs?functionName=f", "input", (10 << 20) - 2, 404).await;
+        check("/v1/runs?functionName=f", "input", (10 << 20) - 1, 413).await;
+        check("/v1/runs?functionName=f", "input", 11 << 20, 413).await;
+        server.finish().await;
     }
 }

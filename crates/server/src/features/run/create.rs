@@ -6,6 +6,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use dispatch_api::run::RunInput;
 use dispatch_model::{ErrorCode, Kind, Name};
+use dispatch_runtime::frame::MAX_PAYLOAD_BYTES;
 
 use super::{
     blocking::{self, NotCallable},
@@ -25,6 +26,10 @@ pub async fn create(call: &Call) -> Result<Answer, ApiError> {
         return Err(ApiError::bad_request("Bad Request: Invalid Payload"));
     }
     let input: RunInput = call.body()?;
+    if input.input.as_ref().is_some_and(|input| input.get().len() > MAX_PAYLOAD_BYTES) {
+        let message = format!("the input is larger than {MAX_PAYLOAD_BYTES} bytes");
+        return Err(ApiError::new(ErrorCode::PayloadTooLarge, message));
+    }
     let deployment = deployment(call, name).await?;
     let is_blocking = input.blocking;
     let request = request(call, input)?;
