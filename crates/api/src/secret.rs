@@ -30,12 +30,14 @@ pub struct Secret {
 
 pub const ROUTES: &[Route] = &[
     Route::new(Operation::CreateSecret, Method::Post, "/v1/secret", "secret", 201)
+        .body_mib_max(8)
         .bodies("SecretInput", "Secret"),
     Route::new(Operation::ListSecrets, Method::Get, "/v1/secret", "secret", 200)
         .bodies("", "Secret[]"),
     Route::new(Operation::GetSecret, Method::Get, "/v1/secret/{name}", "secret", 200)
         .bodies("", "Secret"),
     Route::new(Operation::UpdateSecret, Method::Put, "/v1/secret/{name}", "secret", 201)
+        .body_mib_max(8)
         .bodies("SecretInput", "Secret"),
     Route::new(Operation::DeleteSecret, Method::Delete, "/v1/secret/{name}", "secret", 204),
 ];

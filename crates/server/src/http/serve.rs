@@ -313,8 +313,8 @@ mod tests {
             assert_eq!(answer.status, expect, "{path} {bytes}: {}", answer.text);
         };
         // `{"x":""}` around it.
-        check("/v1/secret", "x", (1 << 20) - 8, 422).await;
-        check("/v1/secret", "x", (1 << 20) - 7, 413).await;
+        check("/v1/baseimage", "x", (1 << 20) - 8, 422).await;
+        check("/v1/baseimage", "x", (1 << 20) - 7, 413).await;
         // Its two quotation marks are of it.
         check("/v1/runs?functionName=f", "input", (10 << 20) - 2, 404).await;
         check("/v1/runs?functionName=f", "input", (10 << 20) - 1, 413).await;
