@@ -171,7 +171,10 @@ mod tests {
             )
             .await;
         let layers = server.running.platform().workers.builder.layers().clone();
-        assert_eq!(layers.begin_sweep().unwrap().finish(|_| false).unwrap(), 1);
+        // What was built is held for a moment longer than it takes to see that it is READY.
+        let removed =
+            || layers.begin_sweep().is_some_and(|sweep| sweep.finish(|_| false).unwrap() == 1);
+        crate::testing::until(removed, || "it is held".to_owned()).await;
         let missed = server.call("f", json!(1)).await;
         assert_eq!(missed["error"]["type"], "SystemError", "{missed}");
         crate::testing::until(|| on_disk(&server) == 1, || "it was not made again".to_owned())
