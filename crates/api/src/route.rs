@@ -132,6 +132,7 @@ pub enum Operation {
     CreateServiceClass,
     ListServiceClasses,
     GetServiceClass,
+    UpdateServiceClass,
     DeleteServiceClass,
     CreateServiceInstance,
     ListServiceInstances,

@@ -6,11 +6,16 @@ use uuid::Uuid;
 
 use crate::{Method, Operation, Route, Tag};
 
-/// Enables a class of a broker's catalogue.
+/// Enables a class of a broker's catalogue (POST), or changes what was decided about one (PUT).
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub struct ServiceClassInput {
     pub name: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub broker: Option<String>,
+    /// The plan of an instance that names none. Absent or empty: there is none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub default_plan: Option<String>,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -30,6 +35,9 @@ pub struct ServiceClass {
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub metadata: Option<Value>,
     pub plans: Vec<ServicePlan>,
+    /// The plan of an instance that names none, if one was set and is still offered.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub default_plan: Option<String>,
     pub status: String,
     pub reason: Option<Vec<String>>,
     pub created_time: i64,
@@ -72,6 +80,8 @@ pub const ROUTES: &[Route] = &[
     Route::new(Operation::GetServiceClass, Method::Get, ONE, "serviceclass", 200)
         .query(&["broker"])
         .bodies("", "ServiceClass"),
+    Route::new(Operation::UpdateServiceClass, Method::Put, ONE, "serviceclass", 200)
+        .bodies("ServiceClassInput", "ServiceClass"),
     Route::new(Operation::DeleteServiceClass, Method::Delete, ONE, "serviceclass", 200)
         .query(&["wait", "broker"])
         .bodies("", "ServiceClass"),

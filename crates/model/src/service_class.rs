@@ -1,4 +1,4 @@
-//! Whether a class of a broker's catalogue is enabled. The class itself is the broker's and is not an object.
+//! What was decided about a class of a broker's catalogue. The class itself is the broker's and is not an object.
 
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -14,7 +14,10 @@ pub struct Spec {
     pub broker: Id<ServiceBroker>,
     /// The class's id in the catalogue. Names change, ids do not (OSB-034).
     pub service: String,
-    pub enabled: bool,
+    /// `None`: as the registration has it.
+    pub enabled: Option<bool>,
+    /// The id, in the catalogue, of the plan that is meant when none is named.
+    pub default_plan: Option<String>,
 }
 
 impl Noun for ServiceClass {

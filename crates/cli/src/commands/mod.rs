@@ -43,7 +43,7 @@ pub fn run(line: CommandLine) -> Result<Outcome, CliError> {
     match verb {
         Verb::Create(args) => create::run(&app, args),
         Verb::Get(args) => get::run(&app, args),
-        Verb::Update(args) => update::run(&app, &args),
+        Verb::Update(args) => update::run(&app, args),
         Verb::Delete(args) => delete::run(&app, args),
         Verb::Describe(args) => describe::run(&app, args),
         Verb::Exec(args) => app.connected(|session| exec::run(session, args)),

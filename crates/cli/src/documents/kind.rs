@@ -127,7 +127,7 @@ impl Kind {
             Self::ServiceClass => Spec::new(
                 "ServiceClass",
                 "serviceClasses",
-                (O::CreateServiceClass, O::GetServiceClass, None),
+                (O::CreateServiceClass, O::GetServiceClass, Some(O::UpdateServiceClass)),
                 decode::<ServiceClassInput>,
             ),
             Self::ServiceInstance => Spec::new(

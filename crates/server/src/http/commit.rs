@@ -8,8 +8,8 @@ use super::{ApiError, Call};
 /// What a wish stands on is changed under it at most this often.
 const TRIES_MAX: u32 = 20;
 
-/// Commits what `make` makes of what it reads. If somebody changes or deletes an object of the kinds `read` between the
-/// two, it is made again of what is there then.
+/// Commits what `make` makes of what it reads. If somebody makes, changes or deletes an object of the kinds `read`
+/// between the two, it is made again of what is there then.
 pub async fn commit_on<T, F>(
     call: &Call,
     read: &[Kind],
@@ -23,8 +23,11 @@ where
         let (batch, made) = make().await?;
         tries += 1;
         match call.platform.store.commit(batch).await {
-            Err(CommitError::Stale { kind, .. } | CommitError::Gone { kind, .. })
-                if read.contains(&kind) && tries < TRIES_MAX => {}
+            Err(
+                CommitError::Stale { kind, .. }
+                | CommitError::Gone { kind, .. }
+                | CommitError::Exists { kind, .. },
+            ) if read.contains(&kind) && tries < TRIES_MAX => {}
             done => return done.map(|_| made).map_err(Into::into),
         }
     }

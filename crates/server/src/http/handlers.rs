@@ -41,6 +41,7 @@ pub(super) async fn handle(call: &Call) -> Result<Answer, ApiError> {
         Operation::CreateServiceClass => service_class::create(call).await,
         Operation::ListServiceClasses => service_class::list(call).await,
         Operation::GetServiceClass => service_class::get(call).await,
+        Operation::UpdateServiceClass => service_class::update(call).await,
         Operation::DeleteServiceClass => service_class::delete(call).await,
 
         Operation::CreateServiceInstance => service_instance::create(call).await,

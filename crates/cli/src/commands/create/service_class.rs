@@ -18,11 +18,18 @@ pub struct Args {
     /// The broker that has the class
     #[arg(long, required = true)]
     broker: String,
+    /// The plan of an instance that names none
+    #[arg(long, value_name = "PLAN")]
+    default_plan: Option<String>,
 }
 
 pub async fn run(session: Session, args: Args) -> Result<(), CliError> {
     let [name] = arity::exactly::<1>(&args.names)?;
-    let body = ServiceClassInput { name: Some(name.to_owned()), broker: Some(args.broker) };
+    let body = ServiceClassInput {
+        name: Some(name.to_owned()),
+        broker: Some(args.broker),
+        default_plan: args.default_plan,
+    };
     let create = Operation::CreateServiceClass;
     match create::create::<ServiceClass>(&session, create, &body, false).await {
         Ok(_) => Ok(()),

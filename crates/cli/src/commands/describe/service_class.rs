@@ -98,7 +98,10 @@ fn head(class: &ServiceClass) -> String {
 fn plans(class: &ServiceClass) -> String {
     let mut rows = vec![["PLAN", "COST", "YOU GET"].map(str::to_owned).to_vec()];
     for plan in &class.plans {
-        rows.push(vec![clean::line(&plan.name), cost(plan), clean::line(&plan.description)]);
+        let is_default = class.default_plan.as_ref() == Some(&plan.name);
+        let mark = if is_default { " (default)" } else { "" };
+        let name = clean::line(&plan.name) + mark;
+        rows.push(vec![name, cost(plan), clean::line(&plan.description)]);
     }
     columns::aligned(&rows)
 }
@@ -250,6 +253,7 @@ mod tests {
                     {"name": "dedicated", "description": "a server of your own",
                      "schema": schema(json!({"storage": storage, "extensions": extensions}))},
                 ],
+                "defaultPlan": "shared-small",
             }),
             &[
                 instance(ID, json!({}), &["host", "database"]),
@@ -258,9 +262,9 @@ mod tests {
             "\
 postgresql   PostgreSQL 15 with TLS          broker pg · bindable · docs https://example.com/pg
 Gives        database host
-PLAN          COST  YOU GET
-shared-small  free  a database
-dedicated     paid  a server of your own
+PLAN                    COST  YOU GET
+shared-small (default)  free  a database
+dedicated               paid  a server of your own
 PARAMETER     PLANS      TYPE             DEFAULT  MEANING
   extensions  all        list of strings  []       to be installed; one or more of citext, pgcrypto
   storage     dedicated  integer, 1–64    1        limit of the disk; can be raised later

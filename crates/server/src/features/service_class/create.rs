@@ -1,87 +1,32 @@
 //! `POST /v1/serviceclass`: makes a class of a broker's catalogue available to the organization (the seed's CREATE).
 
 use dispatch_api::service_class::ServiceClassInput;
-use dispatch_model::{
-    Id, Kind, Object,
-    object::{Meta, NoStatus},
-    service_class::{ServiceClass, Spec},
-};
+use dispatch_model::Kind;
 
-use dispatch_store::Batch;
-
-use super::{Offering, Which, find_class, shape};
-use crate::http::{Answer, ApiError, Call, commit_on};
+use super::{Which, decision::decide, find_class, shape};
+use crate::http::{Answer, ApiError, Call};
 
 pub async fn create(call: &Call) -> Result<Answer, ApiError> {
     let input: ServiceClassInput = call.body()?;
     let name = input.name.as_deref().ok_or_else(|| ApiError::required("name"))?;
     let which = Which { name: Some(name), id: None, broker: input.broker.as_deref() };
-    let offering = decide(call, true, || async {
+    let find = || async {
         let found = find_class(&call.platform, &call.scope, which, true).await?;
         let offering = found.ok_or_else(|| {
             ApiError::bad_request(format!("Service class {name} is in no broker's catalogue"))
         })?;
-        if offering.is_enabled() {
-            return Err(ApiError::already_exists(Kind::ServiceClass, name));
+        match offering.is_enabled() {
+            true => Err(ApiError::already_exists(Kind::ServiceClass, name)),
+            false => Ok(offering),
         }
-        Ok(offering)
+    };
+    let offering = decide(call, find, |offering, decision| {
+        decision.enabled = Some(true);
+        decision.default_plan = offering.default_plan_of(input.default_plan.as_deref())?;
+        Ok(())
     })
     .await?;
     Answer::json(&shape::to_wire(&offering))
-}
-
-/// Writes the decision about the class that `find` finds, over an earlier one if there is one; the offering as it is
-/// then.
-pub(super) async fn decide<F>(
-    call: &Call,
-    enabled: bool,
-    find: impl Fn() -> F,
-) -> Result<Offering, ApiError>
-where
-    F: Future<Output = Result<Offering, ApiError>>,
-{
-    let offering = commit_on(call, &[Kind::ServiceBroker, Kind::ServiceClass], || async {
-        let offering = find().await?;
-        let batch = decision(call, &offering, enabled).await?;
-        Ok((batch.require(&offering.broker.meta), offering))
-    })
-    .await?;
-    let which = Which {
-        name: None,
-        id: Some(offering.id()),
-        broker: Some(offering.broker.meta.name.as_str()),
-    };
-    let after = find_class(&call.platform, &call.scope, which, true).await?;
-    after.ok_or_else(|| ApiError::not_found(Kind::ServiceClass, &offering.service().name))
-}
-
-async fn decision(call: &Call, offering: &Offering, enabled: bool) -> Result<Batch, ApiError> {
-    let platform = &call.platform;
-    let (broker, service) = (offering.broker.meta.id, offering.service().id.clone());
-    let earlier = platform.store.list_referring::<ServiceClass>(&call.scope, broker.uuid()).await?;
-    let earlier = earlier
-        .into_iter()
-        .filter_map(|stored| stored.readable().ok())
-        .find(|class| class.spec.service == service);
-    let batch = call.batch(Kind::ServiceClass, &offering.service().name, offering.id());
-    Ok(match earlier {
-        Some(mut class) => {
-            class.spec.enabled = enabled;
-            class.meta.modified = call.now;
-            batch.update_spec(&class, &[broker.uuid()], &[])
-        }
-        None => {
-            // A catalogue's name can hold any characters; the object's name is the class's id instead.
-            let name = offering.id().to_string().parse()?;
-            let id = Id::from_uuid(platform.entropy.uuid());
-            let class = Object::<ServiceClass> {
-                meta: Meta::new(id, call.organization, name, call.now, Default::default()),
-                spec: Spec { broker, service, enabled },
-                status: NoStatus {},
-            };
-            batch.create(&class, &[broker.uuid()], &[])
-        }
-    })
 }
 
 #[cfg(test)]

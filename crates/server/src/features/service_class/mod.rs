@@ -2,12 +2,14 @@
 //! object; only a decision about one is (a recorded kind).
 
 mod create;
+mod decision;
 mod delete;
 mod enablement;
 mod get;
 mod list;
 mod offering;
 mod shape;
+mod update;
 
 pub use create::create;
 pub use delete::delete;
@@ -15,3 +17,4 @@ pub use enablement::Enablement;
 pub use get::get;
 pub use list::list;
 pub use offering::{Offering, PlanWish, Which, find_class};
+pub use update::update;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use dispatch_model::{
     ErrorCode, Object,
     service_broker::ServiceBroker,
-    service_class::{class_id, plan_id},
+    service_class::{ServiceClass, class_id, plan_id},
 };
 use dispatch_osb::types::{Catalog, Plan, Service};
 use dispatch_store::{OrgScope, Stored};
@@ -31,7 +31,7 @@ pub struct Which<'a> {
     pub broker: Option<&'a str>,
 }
 
-/// How a plan is meant. Neither: the only one there is.
+/// How a plan is meant. Neither: the default one, or the only one there is.
 #[derive(Debug, Clone, Copy)]
 pub struct PlanWish<'a> {
     pub name: Option<&'a str>,
@@ -61,24 +61,34 @@ impl Offering {
         service.plans.iter().filter(|plan| self.enablement.has_plan(&service.name, &plan.name))
     }
 
-    /// The plan that is meant. Without a wish there must be exactly one to have.
+    /// What was decided about the class so far.
+    pub fn decision(&self) -> Option<&Object<ServiceClass>> {
+        self.enablement.decision(&self.service().id)
+    }
+
+    /// The plan that was set as the default, as long as the organization has it.
+    pub fn default_plan(&self) -> Option<&Plan> {
+        let id = self.decision()?.spec.default_plan.as_deref()?;
+        self.plans().find(|plan| plan.id == id)
+    }
+
+    /// The catalogue's id of a plan that is to be the default. Empty: none is.
+    pub fn default_plan_of(&self, name: Option<&str>) -> Result<Option<String>, ApiError> {
+        let Some(name) = name.filter(|name| !name.is_empty()) else { return Ok(None) };
+        let plan = self.plans().find(|plan| plan.name == name).ok_or_else(|| {
+            let (class, names) = (&self.service().name, self.plan_names());
+            let message =
+                format!("defaultPlan in body: {class} has no plan {name}; there is {names}");
+            ApiError::bad_request(message)
+        })?;
+        Ok(Some(plan.id.clone()))
+    }
+
+    /// The plan that is meant.
     pub fn plan(&self, wish: PlanWish<'_>) -> Result<&Plan, ApiError> {
         let class = &self.service().name;
-        let names = || self.plans().map(|plan| plan.name.as_str()).collect::<Vec<_>>().join(", ");
         match wish {
-            PlanWish { name: None, id: None } => {
-                let mut plans = self.plans();
-                match (plans.next(), plans.next()) {
-                    (Some(only), None) => Ok(only),
-                    (None, _) => Err(ApiError::bad_request(format!(
-                        "Service class {class} has no plan that may be used"
-                    ))),
-                    (Some(_), Some(_)) => Err(ApiError::new(
-                        ErrorCode::Required,
-                        format!("servicePlan in body is required: {class} has {}", names()),
-                    )),
-                }
-            }
+            PlanWish { name: None, id: None } => self.unnamed_plan(),
             PlanWish { name, id: Some(id) } => {
                 let plan = self.plans().find(|plan| self.plan_id(plan) == id).ok_or_else(|| {
                     ApiError::bad_request(format!("Service plan {id} does not exist in {class}"))
@@ -95,11 +105,33 @@ impl Offering {
                 self.plans().find(|plan| plan.name == name).ok_or_else(|| {
                     ApiError::bad_request(format!(
                         "Service plan {name} does not exist in service class {class}; there is {}",
-                        names()
+                        self.plan_names()
                     ))
                 })
             }
         }
+    }
+
+    fn unnamed_plan(&self) -> Result<&Plan, ApiError> {
+        if let Some(default) = self.default_plan() {
+            return Ok(default);
+        }
+        let class = &self.service().name;
+        let mut plans = self.plans();
+        match (plans.next(), plans.next()) {
+            (Some(only), None) => Ok(only),
+            (None, _) => Err(ApiError::bad_request(format!(
+                "Service class {class} has no plan that may be used"
+            ))),
+            (Some(_), Some(_)) => Err(ApiError::new(
+                ErrorCode::Required,
+                format!("servicePlan in body is required: {class} has {}", self.plan_names()),
+            )),
+        }
+    }
+
+    fn plan_names(&self) -> String {
+        self.plans().map(|plan| plan.name.as_str()).collect::<Vec<_>>().join(", ")
     }
 }
 
