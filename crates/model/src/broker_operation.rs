@@ -22,6 +22,16 @@ pub struct InFlight {
     pub accepted: Option<Accepted>,
 }
 
+/// A request that was sent again because nobody saw the answer to the first. The broker may still carry out the first:
+/// after it has answered the second, and even after it has removed what came of that.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Resent {
+    /// The instance's or binding's id at the broker.
+    pub target: Uuid,
+    /// When the second was answered.
+    pub at: Timestamp,
+}
+
 /// An operation that the broker works on.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Accepted {

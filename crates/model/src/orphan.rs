@@ -26,6 +26,9 @@ pub struct Spec {
     /// No answer came: the broker may still be at work on it, and make it after it was asked to remove it.
     #[serde(default)]
     pub unanswered: bool,
+    /// It was asked for twice, and is removed or about to be: it is removed once more, and not before this.
+    #[serde(default)]
+    pub not_before: Option<Timestamp>,
     /// Objects that may be waiting for this to end.
     pub waiting: Vec<Uuid>,
 }

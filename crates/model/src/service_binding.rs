@@ -7,7 +7,7 @@ use uuid::Uuid;
 
 use crate::{
     Id, Kind, Name, Noun, Object, Phase,
-    broker_operation::{Failure, InFlight, LastOperation, Retry},
+    broker_operation::{Failure, InFlight, LastOperation, Resent, Retry},
     secret::Secret,
     service_instance::ServiceInstance,
     status::Condition,
@@ -44,6 +44,8 @@ pub struct Status {
     pub attempts: u32,
     pub wished: Option<Timestamp>,
     pub in_flight: Option<InFlight>,
+    #[serde(default)]
+    pub resent: Vec<Resent>,
     pub retry: Retry,
     pub failure: Option<Failure>,
     /// The credentials in use.

@@ -7,7 +7,7 @@ use uuid::Uuid;
 
 use crate::{
     CatalogName, Id, Kind, Name, Noun, Object, Phase,
-    broker_operation::{Failure, InFlight, LastOperation, Presence, Retry, Verb},
+    broker_operation::{Failure, InFlight, LastOperation, Presence, Resent, Retry, Verb},
     service_broker::ServiceBroker,
     status::{Condition, ConditionKind},
 };
@@ -53,6 +53,8 @@ pub struct Status {
     /// When the first attempt of this wish began; creating is given up some time after.
     pub wished: Option<Timestamp>,
     pub in_flight: Option<InFlight>,
+    #[serde(default)]
+    pub resent: Vec<Resent>,
     pub retry: Retry,
     pub failure: Option<Failure>,
     pub dashboard_url: Option<String>,

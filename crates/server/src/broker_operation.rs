@@ -1,5 +1,7 @@
 //! Rules about requests to brokers that hold for instances, bindings and orphans alike. Pure.
 
+pub mod resent;
+
 use std::time::Duration;
 
 use dispatch_engine::Backoff;

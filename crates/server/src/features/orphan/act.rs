@@ -59,7 +59,7 @@ async fn step(platform: &Platform, id: Id<Orphan>) -> Result<Next, Trouble> {
     let status = &orphan.status;
     let at = match &status.in_flight {
         Some(flight) => due(flight, &status.retry),
-        None => status.retry.not_before,
+        None => status.retry.not_before.or(orphan.spec.not_before),
     };
     if let Some(at) = at.filter(|at| *at > now) {
         return Ok(Next::At(at));
@@ -132,8 +132,15 @@ impl<'a> Call<'a> {
     }
 
     async fn removed(&self, call: impl Future<Output = Outcome<()>>) -> Removal {
-        let outcome = self.platform.faults.around("orphan/remove", call).await;
-        removal(outcome, circumstances(self.platform, self.orphan))
+        match self.platform.faults.around("orphan/remove", call).await {
+            // It was removed before, perhaps with all that it belongs to: not every broker says 410 then.
+            Outcome::Rejected(refusal)
+                if refusal.status == 404 && self.orphan.spec.not_before.is_some() =>
+            {
+                Removal::Gone
+            }
+            outcome => removal(outcome, circumstances(self.platform, self.orphan)),
+        }
     }
 }
 

@@ -19,7 +19,7 @@ pub async fn list(call: &Call) -> Result<Answer, ApiError> {
 
 fn to_wire(orphan: &Object<Orphan>, broker: String) -> Wire {
     let (spec, status) = (&orphan.spec, &orphan.status);
-    let next = status.retry.not_before.unwrap_or(orphan.meta.created);
+    let next = status.retry.not_before.or(spec.not_before).unwrap_or(orphan.meta.created);
     Wire {
         id: orphan.meta.id.uuid(),
         kind: Kind::Orphan.as_str().to_owned(),

@@ -5,6 +5,8 @@ mod act;
 #[cfg(test)]
 mod crash;
 mod list;
+#[cfg(test)]
+mod once_more;
 
 pub use act::Controller;
 pub use list::list;
@@ -16,6 +18,7 @@ use dispatch_model::{
     orphan::{Orphan, Spec, Status},
 };
 use dispatch_store::{ReadError, Stored};
+use jiff::Timestamp;
 use uuid::Uuid;
 
 use crate::platform::Platform;
@@ -30,6 +33,23 @@ pub fn object(platform: &Platform, organization: Id<Organization>, spec: Spec) -
     Object { meta, spec, status: Status::default() }
 }
 
+/// Why there is one of what was removed, for people.
+const ASKED_FOR_TWICE: &str =
+    "its request was sent twice, and the broker may carry out the first one late";
+
+/// For what was asked for twice: to be written in the batch that gives up its id, with a reference to its broker alone.
+/// Nothing waits for it but that.
+pub fn once_more(
+    platform: &Platform,
+    organization: Id<Organization>,
+    spec: Spec,
+    not_before: Timestamp,
+) -> Object<Orphan> {
+    let (cause, not_before) = (ASKED_FOR_TWICE.to_owned(), Some(not_before));
+    let spec = Spec { cause, not_before, unanswered: false, waiting: Vec::new(), ..spec };
+    object(platform, organization, spec)
+}
+
 /// Why what refers to this object is still there: one fragment for each orphan that could not be removed yet.
 pub async fn last_errors(platform: &Platform, of: Uuid) -> Result<Vec<String>, ReadError> {
     let orphans = platform.store.list_referring::<Orphan>(&platform.system, of).await?;
@@ -40,12 +60,19 @@ pub async fn last_errors(platform: &Platform, of: Uuid) -> Result<Vec<String>, R
                 return Some(format!("orphan {} cannot be read: {why}", meta.name));
             }
         };
-        let why = orphan.status.retry.last_error.as_ref()?;
         let (what, id) = match orphan.spec.binding {
             Some(binding) => ("binding", binding),
             None => ("instance", orphan.spec.instance),
         };
-        Some(format!("{what} {id}, which was given up, is still at the broker: {why}"))
+        let (cause, why) = (&orphan.spec.cause, &orphan.status.retry.last_error);
+        match (orphan.spec.not_before, why) {
+            (None, None) => None,
+            (None, Some(why)) => {
+                Some(format!("{what} {id}, which was given up, is still at the broker: {why}"))
+            }
+            (Some(at), None) => Some(format!("{what} {id} is removed once more at {at}: {cause}; purge=true does not wait for that")),
+            (Some(_), Some(why)) => Some(format!("{what} {id} is removed once more: {why}")),
+        }
     });
     Ok(words.collect())
 }

@@ -11,9 +11,11 @@ use dispatch_osb::{
     types::BindingDocument,
 };
 
+use jiff::Timestamp;
+
 use crate::broker_operation::{
     Abandoned, Circumstances, Making, Operation, Removal, accepted, is_without_effect,
-    making_polled, removal, removal_polled,
+    making_polled, removal, removal_polled, resent,
 };
 
 /// An answer to what is in flight.
@@ -46,11 +48,13 @@ pub(super) struct Absorbed {
     pub(super) document: Option<Box<BindingDocument>>,
     /// What is given up and has to be removed at the broker.
     pub(super) orphan: Option<Abandoned>,
+    /// It was asked for twice: whatever becomes of it now, it has to be removed once more at this time.
+    pub(super) once_more: Option<Timestamp>,
 }
 
 impl Absorbed {
     const fn of(status: Status) -> Self {
-        Self { status, document: None, orphan: None }
+        Self { status, document: None, orphan: None, once_more: None }
     }
 }
 
@@ -60,7 +64,14 @@ pub(super) fn absorb(
     answer: Answer,
     at: Circumstances,
 ) -> Absorbed {
-    let status = status.clone();
+    let mut absorbed = learn(status.clone(), flight, answer, at);
+    if absorbed.orphan.is_some() {
+        absorbed.once_more = resent::take(&mut absorbed.status.resent, flight.target, at.now);
+    }
+    absorbed
+}
+
+fn learn(status: Status, flight: &InFlight, answer: Answer, at: Circumstances) -> Absorbed {
     match answer {
         Answer::NotAsked(words) => not_asked(status, flight, words, at),
         Answer::Bound(outcome) => bound(status, flight, outcome, at),
@@ -86,6 +97,10 @@ fn bound(
     outcome: Outcome<BindingDocument>,
     at: Circumstances,
 ) -> Absorbed {
+    use Outcome::{Accepted, Done, Garbled, Unclear};
+    if matches!(outcome, Done(_) | Accepted { .. } | Garbled(_) | Unclear(_)) {
+        resent::note(&mut status.resent, flight, at);
+    }
     match outcome {
         Outcome::Done(document) if document.credentials.is_none() && at.maybe_sent => {
             abandon(status, flight, Abandoned::answered(NOT_REPEATED.to_owned()), at)
@@ -171,6 +186,8 @@ fn removed(mut status: Status, flight: &InFlight, removal: Removal, at: Circumst
         Removal::Gone => {
             status.forget(flight.target);
             operate(&mut status, |on| on.succeeded(flight, String::new(), at));
+            let once_more = resent::take(&mut status.resent, flight.target, flight.begun);
+            return Absorbed { once_more, ..Absorbed::of(status) };
         }
         Removal::UnderWay { accepted, description } => {
             operate(&mut status, |on| on.under_way(flight, accepted, description, at));
@@ -187,7 +204,7 @@ fn removed(mut status: Status, flight: &InFlight, removal: Removal, at: Circumst
             status.in_flight = None;
             status.retry = Default::default();
             let orphan = Some(Abandoned::answered(words));
-            return Absorbed { status, document: None, orphan };
+            return Absorbed { orphan, ..Absorbed::of(status) };
         }
         Removal::Refused(words) => {
             let words = format!("{words}; delete again or purge");
@@ -228,7 +245,7 @@ fn ready(
     status.attempt = None;
     status.rotated = status.rotating;
     operate(&mut status, |on| on.succeeded(flight, String::new(), at));
-    Absorbed { status, document: Some(Box::new(document)), orphan: None }
+    Absorbed { document: Some(Box::new(document)), ..Absorbed::of(status) }
 }
 
 /// The same request again, later; for a creation that has been tried for long enough: the end.
@@ -273,7 +290,7 @@ fn abandon(
 
 fn give_up(mut status: Status, abandoned: Abandoned) -> Absorbed {
     status.attempt = None;
-    Absorbed { status, document: None, orphan: Some(abandoned) }
+    Absorbed { orphan: Some(abandoned), ..Absorbed::of(status) }
 }
 
 fn operate<T>(status: &mut Status, change: impl FnOnce(&mut Operation<'_>) -> T) -> T {

@@ -99,20 +99,26 @@ async fn commit(
     if after.status.in_flight.is_none() {
         batch = drop_body(batch, before);
     }
-    let mut orphaned = None;
+    let mut orphans = Vec::new();
     if let (Some(abandoned), Some(instance)) = (absorbed.orphan, instance) {
         let orphan = abandon(platform, before, instance, flight, abandoned);
         // The instance waits for it too: bindings go before their instance.
         let refs = [instance.spec.broker.uuid(), instance.meta.id.uuid(), before.meta.id.uuid()];
         batch = batch.create(&orphan, &refs, &[]);
-        orphaned = Some(orphan.meta.id.uuid());
+        orphans.push(orphan.meta.id.uuid());
+    }
+    if let (Some(at), Some(instance)) = (absorbed.once_more, instance) {
+        let (of, spec) = (before.meta.organization, orphan_spec(instance, flight.target));
+        let orphan = features::orphan::once_more(platform, of, spec, at);
+        batch = batch.create(&orphan, &[instance.spec.broker.uuid()], &[]);
+        orphans.push(orphan.meta.id.uuid());
     }
     // What is unbound has no secret any more.
     if after.status.credentials.is_none() && before.status.credentials.is_some() {
         batch = drop_secret(platform, batch, before).await?;
     }
     controller::commit(platform, "service_binding/answer", batch.update_status(&after)).await?;
-    if let Some(orphan) = orphaned {
+    for orphan in orphans {
         platform.wakers.wake(Kind::Orphan, orphan);
     }
     let in_the_way = after.meta.deleting.is_some()
@@ -263,17 +269,26 @@ fn abandon(
     flight: &InFlight,
     abandoned: Abandoned,
 ) -> Object<Orphan> {
-    let spec = orphan::Spec {
+    let (cause, unanswered) = (abandoned.cause, abandoned.unanswered);
+    let waiting = vec![instance.meta.id.uuid(), binding.meta.id.uuid()];
+    let of = orphan_spec(instance, flight.target);
+    let spec = orphan::Spec { cause, unanswered, waiting, ..of };
+    features::orphan::object(platform, binding.meta.organization, spec)
+}
+
+/// What an orphan of a binding of this instance is in any case.
+fn orphan_spec(instance: &Object<ServiceInstance>, target: Uuid) -> orphan::Spec {
+    orphan::Spec {
         broker: instance.spec.broker,
         service: instance.spec.service.clone(),
         plan: instance.spec.plan.clone(),
         instance: instance.status.broker_instance_id.unwrap_or(instance.meta.id.uuid()),
-        binding: Some(flight.target),
-        cause: abandoned.cause,
-        unanswered: abandoned.unanswered,
-        waiting: vec![instance.meta.id.uuid(), binding.meta.id.uuid()],
-    };
-    features::orphan::object(platform, binding.meta.organization, spec)
+        binding: Some(target),
+        cause: String::new(),
+        unanswered: false,
+        not_before: None,
+        waiting: Vec::new(),
+    }
 }
 
 #[cfg(test)]

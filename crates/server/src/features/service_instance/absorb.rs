@@ -10,9 +10,11 @@ use dispatch_osb::{
     types::ProvisionAnswer,
 };
 
+use jiff::Timestamp;
+
 use crate::broker_operation::{
     Abandoned, Circumstances, Making, Operation, Removal, accepted, is_without_effect,
-    making_polled, removal, removal_polled,
+    making_polled, removal, removal_polled, resent,
 };
 
 /// An answer to what is in flight.
@@ -42,13 +44,15 @@ pub(super) struct Absorbed {
     pub(super) status: Status,
     /// What is given up and has to be removed at the broker.
     pub(super) orphan: Option<Abandoned>,
+    /// It was asked for twice: whatever becomes of it now, it has to be removed once more at this time.
+    pub(super) once_more: Option<Timestamp>,
     /// Nothing is there any more: the object can go.
     pub(super) gone: bool,
 }
 
 impl Absorbed {
     const fn of(status: Status) -> Self {
-        Self { status, orphan: None, gone: false }
+        Self { status, orphan: None, once_more: None, gone: false }
     }
 }
 
@@ -58,7 +62,14 @@ pub(super) fn absorb(
     answer: Answer,
     at: Circumstances,
 ) -> Absorbed {
-    let status = status.clone();
+    let mut absorbed = learn(status.clone(), flight, answer, at);
+    if absorbed.orphan.is_some() {
+        absorbed.once_more = resent::take(&mut absorbed.status.resent, flight.target, at.now);
+    }
+    absorbed
+}
+
+fn learn(status: Status, flight: &InFlight, answer: Answer, at: Circumstances) -> Absorbed {
     match (flight.verb, answer) {
         (_, Answer::NotAsked(words)) => not_asked(status, flight, words, at),
         (Verb::Deprovision, Answer::Polled(polled)) => match &flight.accepted {
@@ -81,6 +92,10 @@ fn provisioned(
     outcome: Outcome<ProvisionAnswer>,
     at: Circumstances,
 ) -> Absorbed {
+    use Outcome::{Accepted, Done, Garbled, Unclear};
+    if matches!(outcome, Done(_) | Accepted { .. } | Garbled(_) | Unclear(_)) {
+        resent::note(&mut status.resent, flight, at);
+    }
     match outcome {
         Outcome::Done(answer) => {
             status.dashboard_url = answer.dashboard_url;
@@ -138,7 +153,10 @@ fn made(mut status: Status, flight: &InFlight, making: Making, at: Circumstances
 /// Table A0.4 and the delete column of A0.5.
 fn removed(mut status: Status, flight: &InFlight, removal: Removal, at: Circumstances) -> Absorbed {
     match removal {
-        Removal::Gone => return Absorbed { status, orphan: None, gone: true },
+        Removal::Gone => {
+            let once_more = resent::take(&mut status.resent, flight.target, flight.begun);
+            return Absorbed { status, orphan: None, once_more, gone: true };
+        }
         Removal::UnderWay { accepted, description } => {
             operate(&mut status, |on| on.under_way(flight, accepted, description, at));
         }
@@ -243,7 +261,7 @@ fn abandon(
 fn give_up(mut status: Status, abandoned: Abandoned) -> Absorbed {
     status.presence = Presence::Absent;
     status.broker_instance_id = None;
-    Absorbed { status, orphan: Some(abandoned), gone: false }
+    Absorbed { orphan: Some(abandoned), ..Absorbed::of(status) }
 }
 
 fn fail(status: &mut Status, flight: &InFlight, words: String, at: Circumstances) {

@@ -82,7 +82,7 @@ impl Controller {
             (Step::Blocked, _) => blocked(platform, instance).await,
             (Step::AwaitOthers, _) => await_others(platform, instance).await,
             (Step::Forget, _) => {
-                forget(platform, &instance).await?;
+                forget(platform, &instance, None).await?;
                 Ok(Next::Done)
             }
             (Step::Rest | Step::Call | Step::Poll, _) => Ok(Next::Done),

@@ -19,6 +19,7 @@ const RETRY: Request =
 
 const ACTIONS: &[Action] = &[
     Action { name: "delete", at_once: &[DELETE], then: &[] },
+    Action { name: "delete when it has settled", at_once: &[], then: &[DELETE] },
     Action { name: "delete, and create again", at_once: &[DELETE], then: &[CREATE] },
     Action { name: "retry", at_once: &[RETRY], then: &[] },
 ];

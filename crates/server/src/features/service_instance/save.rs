@@ -11,6 +11,7 @@ use dispatch_model::{
 };
 use dispatch_store::{Batch, CommitError, SealedKey, Stored};
 use jiff::Timestamp;
+use uuid::Uuid;
 
 use super::{
     absorb::{Absorbed, Answer, absorb},
@@ -78,8 +79,12 @@ async fn commit(
     absorbed: Absorbed,
     flight: &InFlight,
 ) -> Result<Next, Trouble> {
+    let once_more = absorbed.once_more.map(|at| {
+        let (of, spec) = (before.meta.organization, orphan_spec(before, flight.target));
+        features::orphan::once_more(platform, of, spec, at)
+    });
     if absorbed.gone {
-        forget(platform, before).await?;
+        forget(platform, before, once_more).await?;
         return Ok(Next::Done);
     }
     let after = Object { status: absorbed.status, ..before.clone() };
@@ -96,8 +101,8 @@ async fn commit(
         // A broker that waits for it to go must say that it does not.
         wake.push((Kind::ServiceBroker, before.spec.broker.uuid()));
     }
-    if let Some(abandoned) = absorbed.orphan {
-        let orphan = abandon(platform, before, flight, abandoned);
+    let abandoned = absorbed.orphan.map(|orphan| abandon(platform, before, flight, orphan));
+    for orphan in abandoned.into_iter().chain(once_more) {
         batch = batch.create(&orphan, &[before.spec.broker.uuid()], &[]);
         wake.push((Kind::Orphan, orphan.meta.id.uuid()));
     }
@@ -147,14 +152,22 @@ pub(super) fn drop_body(batch: Batch, before: &Object<ServiceInstance>) -> Batch
 }
 
 /// The end of the object, and of what was asked for at the last moment and can never be. Whoever waits is woken.
+/// `once_more` stands for it where it may come back.
 pub(super) async fn forget(
     platform: &Platform,
     instance: &Object<ServiceInstance>,
+    once_more: Option<Object<Orphan>>,
 ) -> Result<(), Trouble> {
     let stored = Stored::Readable(instance.clone());
-    let batch = purge_into(platform, Batch::system("instance deleted"), stored).await?;
+    let mut batch = purge_into(platform, Batch::system("instance deleted"), stored).await?;
+    if let Some(orphan) = &once_more {
+        batch = batch.create(orphan, &[instance.spec.broker.uuid()], &[]);
+    }
     controller::commit(platform, "service_instance/forget", batch).await?;
     platform.wakers.wake(Kind::ServiceBroker, instance.spec.broker.uuid());
+    if let Some(orphan) = once_more {
+        platform.wakers.wake(Kind::Orphan, orphan.meta.id.uuid());
+    }
     Ok(())
 }
 
@@ -164,17 +177,24 @@ fn abandon(
     flight: &InFlight,
     abandoned: Abandoned,
 ) -> Object<Orphan> {
-    let spec = orphan::Spec {
+    let (cause, unanswered) = (abandoned.cause, abandoned.unanswered);
+    let spec = orphan::Spec { cause, unanswered, ..orphan_spec(instance, flight.target) };
+    features::orphan::object(platform, instance.meta.organization, spec)
+}
+
+/// What an orphan of this instance is in any case.
+fn orphan_spec(instance: &Object<ServiceInstance>, target: Uuid) -> orphan::Spec {
+    orphan::Spec {
         broker: instance.spec.broker,
         service: instance.spec.service.clone(),
         plan: instance.spec.plan.clone(),
-        instance: flight.target,
+        instance: target,
         binding: None,
-        cause: abandoned.cause,
-        unanswered: abandoned.unanswered,
+        cause: String::new(),
+        unanswered: false,
+        not_before: None,
         waiting: Vec::new(),
-    };
-    features::orphan::object(platform, instance.meta.organization, spec)
+    }
 }
 
 /// The binding that an instance of a bindable plan gets by itself. It has the instance's name, or if somebody was
@@ -232,7 +252,7 @@ mod tests {
         let flight = before.status.in_flight.clone().unwrap();
         let mut status = before.status.clone();
         (status.in_flight, status.presence) = (None, Presence::Present);
-        let absorbed = Absorbed { status, orphan: None, gone: false };
+        let absorbed = Absorbed { status, orphan: None, once_more: None, gone: false };
         let saved = commit(platform, &before, absorbed, &flight).await;
         assert!(saved.is_err_and(|trouble| trouble.is_stale()), "it is absorbed anew");
         let bindings = platform.store.ids::<ServiceBinding>(&platform.system).await.unwrap();

@@ -90,6 +90,32 @@ fn binding_follows_table_a0_2() {
     check(Outcome::Garbled("x".to_owned()), true, (false, false, false, true));
 }
 
+/// What is given up after it was asked for twice, too.
+#[test]
+fn what_was_asked_for_twice_is_removed_once_more() {
+    let check = |before: &Status, verb, answer, now, maybe_sent, expect: Option<i64>| {
+        let found = absorb(before, &flight(verb), answer, at(now, maybe_sent));
+        let expect = expect.map(|second| at(second, false).now);
+        assert_eq!(found.once_more, expect, "{:?}", found.status.resent);
+        found.status
+    };
+    let made = || Answer::Bound(Outcome::Done(with_credentials()));
+    let before = Status { attempt: Some(TARGET), ..Status::default() };
+    let once = check(&before, Verb::Bind, made(), 10, false, None);
+    let twice = check(&before, Verb::Bind, made(), 10, true, None);
+    let unbound = || Answer::Unbound(Outcome::Done(()));
+    check(&once, Verb::Unbind, unbound(), 20, false, None);
+    let after = check(&twice, Verb::Unbind, unbound(), 20, false, Some(70));
+    assert_eq!(after.resent, []);
+    // As is a predecessor that the broker keeps, and an attempt that comes to nothing.
+    let predecessor = Some(Predecessor { broker_binding_id: TARGET, version: 1 });
+    let rotated = Status { predecessor, ..twice.clone() };
+    let refused = Answer::Unbound(Outcome::Rejected(refusal(400)));
+    check(&rotated, Verb::Unbind, refused, 20, false, Some(70));
+    let empty = Answer::Bound(Outcome::Done(BindingDocument::default()));
+    check(&before, Verb::Bind, empty, 10, true, Some(70));
+}
+
 #[test]
 fn an_asynchronous_binding_is_fetched_and_a_failed_fetch_is_repeated() {
     let mut running = flight(Verb::Bind);

@@ -145,6 +145,26 @@ fn a_failed_operation_is_a_failure_in_the_brokers_words_and_leaves_an_orphan() {
     assert_eq!(found.status.failure.unwrap().message, "quota exceeded");
 }
 
+#[test]
+fn what_was_asked_for_twice_is_removed_once_more() {
+    let check = |maybe_sent, begun, expect: Option<i64>| {
+        let answer = Answer::Provisioned(Outcome::Done(ProvisionAnswer::default()));
+        let sent = Circumstances { maybe_sent, ..at(10) };
+        let made = absorb(&Status::default(), &flight(Verb::Provision), answer, sent);
+        assert_eq!(made.once_more, None);
+        let removal = InFlight { begun: at(begun).now, ..flight(Verb::Deprovision) };
+        for outcome in [Outcome::Done(()), Outcome::Gone] {
+            let removed = Answer::Deprovisioned(outcome);
+            let found = absorb(&made.status, &removal, removed, at(200));
+            let expect = expect.map(|second| at(second).now);
+            assert_eq!((found.gone, found.once_more), (true, expect));
+        }
+    };
+    check(false, 20, None);
+    check(true, 20, Some(70));
+    check(true, 70, None);
+}
+
 /// Table A0.4.
 #[test]
 fn deprovisioning_follows_table_a0_4() {
