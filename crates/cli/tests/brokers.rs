@@ -5,6 +5,9 @@ use crate::support::Case;
 const PG: &str = r#"{"id":"0a0a0a0a-9487-4b36-83ab-32005209047d","kind":"ServiceBroker","name":"pg","url":"http://127.0.0.1:41873","authentication":{"type":"basic","secret":"pg-admin"},"tls":{},"profile":"dispatch","serviceClasses":{"postgresql":{"id":"1a0a0a0a-9487-4b36-83ab-32005209047d","enabled":true,"plans":["shared-small","dedicated"]},"hidden":{"id":"2a0a0a0a-9487-4b36-83ab-32005209047d","enabled":false,"plans":["x"]}},"catalog":{"fetchedTime":1795160033,"apiVersion":"2.17","warnings":[]},"status":"READY","reason":null,"conditions":[],"createdTime":1795160033,"tags":null}"#;
 const LOGIN: &str = r#"{"id":"3a0a0a0a-9487-4b36-83ab-32005209047d","kind":"Secret","name":"broker-pg","secrets":{},"tags":null}"#;
 
+/// A plan of it has a schema that checks nothing.
+const UNUSABLE: &str = r#""warnings":["service \"postgresql\", plan \"dedicated\": schemas: service_instance: create: parameters cannot be used: $dynamicRef is not supported; parameters are sent without a check (services[0].plans[1].schemas.service_instance.create.parameters)"]"#;
+
 fn failed() -> String {
     PG.replace(
         r#""status":"READY","reason":null"#,
@@ -86,6 +89,8 @@ fn brokers_are_listed_refreshed_and_deleted() {
         .answer(200, PG)
         .run("get servicebroker pg -o wide")
         .answer(200, PG)
+        .run("describe broker pg")
+        .answer(200, &PG.replace(r#""warnings":[]"#, UNUSABLE))
         .run("describe broker pg")
         .answer(200, PG)
         .run("refresh broker pg")

@@ -115,7 +115,7 @@ mod tests {
     #[test]
     fn a_platform_finds_nothing_wrong_with_it() {
         let document = serde_json::to_value(catalog()).expect("JSON");
-        let validated = dispatch_osb::catalog::validate(&document).expect("valid");
+        let validated = dispatch_osb::catalog::validate(&document, &|_| Ok(())).expect("valid");
         assert!(validated.warnings.is_empty(), "{:?}", validated.warnings);
     }
 }

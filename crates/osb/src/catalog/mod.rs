@@ -1,6 +1,7 @@
 //! Checks of a catalogue: everything that is wrong with it at once (OSB-030 … OSB-051).
 //!
-//! Pure and structural: parameters are not checked against schemas here, and clashes between
+//! Pure and structural: whether a schema can be used is asked of the platform, parameters are not held against it
+//! here, and clashes between
 //! brokers or with earlier catalogues are the platform's to find. What a broker must get right is
 //! a [`Fault`] and refuses the catalogue; what only costs a convenience is a warning, and the
 //! field is left out.
@@ -53,13 +54,16 @@ impl fmt::Display for Fault {
     }
 }
 
+/// Why parameters cannot be held against a schema, if so: the platform has the validator.
+pub type SchemaCheck<'a> = &'a dyn Fn(&Value) -> Result<(), String>;
+
 /// Checks what a broker answered to `GET /v2/catalog`.
-pub fn validate(document: &Value) -> Result<Validated, Vec<Fault>> {
+pub fn validate(document: &Value, usable: SchemaCheck<'_>) -> Result<Validated, Vec<Fault>> {
     let mut report = Report::default();
     let root = Place::root();
     let mut services = Vec::new();
     match document.get("services") {
-        Some(Value::Array(list)) => services = check_services(list, &mut report),
+        Some(Value::Array(list)) => services = check_services(list, usable, &mut report),
         Some(other) => {
             report.fault(&root.field("services"), format!("is {}, not an array", kind(other)));
         }
@@ -69,14 +73,14 @@ pub fn validate(document: &Value) -> Result<Validated, Vec<Fault>> {
     report.finish().map(|warnings| Validated { services, warnings })
 }
 
-fn check_services(list: &[Value], report: &mut Report) -> Vec<Service> {
+fn check_services(list: &[Value], usable: SchemaCheck<'_>, report: &mut Report) -> Vec<Service> {
     if list.is_empty() {
         report.warn(&Place::root().field("services"), "is empty: nothing is offered");
     }
     let mut seen = Seen::default();
     list.iter()
         .enumerate()
-        .filter_map(|(index, value)| service::check(index, value, &mut seen, report))
+        .filter_map(|(index, value)| service::check(index, value, usable, &mut seen, report))
         .collect()
 }
 

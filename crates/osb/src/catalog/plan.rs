@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 
 use super::report::{Place, Report};
 use super::service::{boolean, description, object, text};
-use super::{schema, semver, unique};
+use super::{SchemaCheck, schema, semver, unique};
 use crate::json::kind;
 
 /// Checks one plan and returns it without what cannot be used.
@@ -14,6 +14,7 @@ pub(super) fn check(
     index: usize,
     value: &Value,
     service: &Place,
+    usable: SchemaCheck<'_>,
     names: &mut HashMap<String, String>,
     ids: &mut HashMap<String, String>,
     report: &mut Report,
@@ -34,7 +35,7 @@ pub(super) fn check(
     object(&mut plan, "metadata", &place, report);
     maximum_polling_duration(&mut plan, &place, report);
     maintenance_info(&mut plan, &place, report);
-    schemas(&mut plan, &place, report);
+    schemas(&mut plan, &place, usable, report);
     Some(Value::Object(plan))
 }
 
@@ -71,7 +72,12 @@ fn maintenance_info(plan: &mut Map<String, Value>, place: &Place, report: &mut R
 }
 
 /// OSB-042, OSB-043: a plan with an unusable schema goes without validation.
-fn schemas(plan: &mut Map<String, Value>, place: &Place, report: &mut Report) {
+fn schemas(
+    plan: &mut Map<String, Value>,
+    place: &Place,
+    usable: SchemaCheck<'_>,
+    report: &mut Report,
+) {
     object(plan, "schemas", place, report);
     let Some(Value::Object(schemas)) = plan.get_mut("schemas") else { return };
     let place = place.field("schemas");
@@ -90,7 +96,7 @@ fn schemas(plan: &mut Map<String, Value>, place: &Place, report: &mut Report) {
             let Some(schema) = holder.get("parameters").filter(|value| !value.is_null()) else {
                 continue;
             };
-            match schema::check(schema) {
+            match schema::check(schema, usable) {
                 Ok(None) => {}
                 Ok(Some(remark)) => report.warn(&place, remark),
                 Err(reason) => {

@@ -1,8 +1,9 @@
-//! Schemas of parameters, as far as it can be said without a validator (OSB-042).
+//! Schemas of parameters: what can be said without a validator, and then what whoever has one says (OSB-042).
 
 use serde_json::Value;
 
-use crate::json::kind;
+use super::SchemaCheck;
+use crate::{json::kind, text::clean};
 
 /// The longest schema, in bytes of its compact JSON.
 pub const MAX_SCHEMA_BYTES: usize = 64 * 1024;
@@ -32,8 +33,14 @@ pub fn draft_of(schema: &Value) -> Option<Draft> {
     }
 }
 
+/// The most that is said of why a schema cannot be used, in characters: it may quote the schema.
+const MAX_REASON_CHARS: usize = 200;
+
 /// Why a schema cannot be used, or else what should be said about it.
-pub(super) fn check(schema: &Value) -> Result<Option<&'static str>, String> {
+pub(super) fn check(
+    schema: &Value,
+    usable: SchemaCheck<'_>,
+) -> Result<Option<&'static str>, String> {
     if !schema.is_object() {
         return Err(format!("is {}, not an object", kind(schema)));
     }
@@ -46,6 +53,7 @@ pub(super) fn check(schema: &Value) -> Result<Option<&'static str>, String> {
     if refers_outside(schema) {
         return Err("refers to another document with $ref".to_owned());
     }
+    usable(schema).map_err(|why| format!("cannot be used: {}", clean(&why, MAX_REASON_CHARS)))?;
     Ok(schema.get("$schema").is_none().then_some("has no $schema; draft 4 is assumed"))
 }
 

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use serde_json::{Map, Value};
 
 use super::report::{Place, Report};
-use super::{Seen, plan, unique};
+use super::{SchemaCheck, Seen, plan, unique};
 use crate::json::kind;
 use crate::types::Service;
 
@@ -18,6 +18,7 @@ const PERMISSIONS: [&str; 3] = ["syslog_drain", "route_forwarding", "volume_moun
 pub(super) fn check(
     index: usize,
     value: &Value,
+    usable: SchemaCheck<'_>,
     seen: &mut Seen,
     report: &mut Report,
 ) -> Option<Service> {
@@ -49,7 +50,7 @@ pub(super) fn check(
     requires(&mut service, &place, report);
     tags(&mut service, &place, report);
     object(&mut service, "metadata", &place, report);
-    let plans = plans(&service, &place, seen, report);
+    let plans = plans(&service, &place, usable, seen, report);
     service.insert("plans".to_owned(), Value::Array(plans));
     let read = serde_json::from_value(Value::Object(service));
     // All that can be wrong has been reported above; should that ever be untrue, this says so.
@@ -62,6 +63,7 @@ pub(super) fn check(
 fn plans(
     service: &Map<String, Value>,
     place: &Place,
+    usable: SchemaCheck<'_>,
     seen: &mut Seen,
     report: &mut Report,
 ) -> Vec<Value> {
@@ -83,7 +85,7 @@ fn plans(
     };
     let mut names = HashMap::new();
     let check = |(index, value): (usize, &Value)| {
-        plan::check(index, value, place, &mut names, &mut seen.plan_ids, report)
+        plan::check(index, value, place, usable, &mut names, &mut seen.plan_ids, report)
     };
     list.iter().enumerate().filter_map(check).collect()
 }

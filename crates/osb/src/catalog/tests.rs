@@ -34,6 +34,11 @@ fn without(pointer: &str) -> Value {
     document
 }
 
+/// For a platform that can use every schema.
+fn validate(document: &Value) -> Result<Validated, Vec<Fault>> {
+    super::validate(document, &|_| Ok(()))
+}
+
 #[track_caller]
 fn check(document: Value, faults: &[&str]) {
     let found = match validate(&document) {
@@ -215,6 +220,37 @@ fn an_unusable_schema_is_left_out_with_a_warning() {
     let wrong = json!({"service_binding": {"create": 7}});
     let path = format!("{path}.service_binding.create");
     assert_eq!(warned(&with("/services/0/plans/0/schemas", wrong)), [path]);
+}
+
+/// OSB-043: whoever has the validator says what it cannot use, and the person is told where and why.
+#[test]
+fn a_schema_that_the_platform_cannot_use_is_left_out_with_its_reason() {
+    let why = "it is\tnot \u{202e}counted".to_owned() + &" at all".repeat(100);
+    let usable = |schema: &Value| match schema["title"] == "good" {
+        true => Ok(()),
+        false => Err(why.clone()),
+    };
+    let holder = |title: &str| json!({"parameters": {"$schema": "http://json-schema.org/schema#", "title": title}});
+    let schemas = json!({
+        "service_instance": {"create": holder("good"), "update": holder("bad")},
+        "service_binding": {"create": holder("bad")},
+    });
+    let document = with("/services/0/plans/0/schemas", schemas);
+    let validated = super::validate(&document, &usable).unwrap();
+    let plan = &validated.services[0].plans[0];
+    assert!(plan.create_schema().is_some() && plan.update_schema().is_none());
+    let places = ["service_instance.update", "service_binding.create"];
+    for (warning, place) in validated.warnings.iter().zip(places) {
+        assert_eq!(warning.path, format!("services[0].plans[0].schemas.{place}.parameters"));
+        let words = place.replace('.', ": ");
+        let expect = format!(
+            "service \"db\", plan \"small\": schemas: {words}: parameters cannot be used: it is not counted at all"
+        );
+        assert!(warning.message.starts_with(&expect), "{warning}");
+        assert!(warning.message.ends_with("; parameters are sent without a check"), "{warning}");
+        assert!(warning.message.chars().count() < 400, "{warning}");
+    }
+    assert_eq!(validated.warnings.len(), 2);
 }
 
 /// OSB-044, OSB-045, OSB-046, OSB-048

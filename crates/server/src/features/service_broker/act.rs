@@ -1,6 +1,9 @@
 //! The only effects for brokers: reading a catalogue, and dropping what is left when one goes.
 
-use std::sync::{Arc, Weak};
+use std::{
+    panic::resume_unwind,
+    sync::{Arc, Weak},
+};
 
 use async_trait::async_trait;
 use dispatch_engine::{Key, Next, Reconciler};
@@ -26,6 +29,7 @@ use super::{
 use crate::{
     controller::{self, Trouble},
     platform::Platform,
+    schema::Schema,
 };
 
 /// The controller of brokers.
@@ -134,7 +138,11 @@ async fn read(platform: &Platform, broker: &Object<ServiceBroker>, batch: &mut B
         }
         CatalogFetched::Failed(words) => return Read::Unreachable(words),
     };
-    let validated = match validate(&document) {
+    // A catalogue is long and its schemas are foreign: a thread that may take its time.
+    let checked = tokio::task::spawn_blocking(move || {
+        validate(&document, &|schema| Schema::new(schema).map(drop))
+    });
+    let validated = match checked.await.unwrap_or_else(|panic| resume_unwind(panic.into_panic())) {
         Ok(validated) => validated,
         Err(faults) => {
             let words = controller::in_words(&faults);

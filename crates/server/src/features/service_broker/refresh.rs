@@ -33,6 +33,45 @@ mod tests {
 
     const BROKER: &str = "/v1/servicebroker/fake";
 
+    /// What checks nothing says so, by class, plan and place.
+    #[tokio::test]
+    async fn a_schema_that_cannot_be_used_is_a_warning_of_the_catalogue() {
+        let platform = TestPlatform::start().await;
+        let check = async |schema: serde_json::Value, why: &str| {
+            platform.broker.configure(|settings| {
+                let mut services = settings.catalog.services.iter_mut();
+                let plain = services.find(|service| service.id == ids::PLAIN).unwrap();
+                let schemas = json!({"service_binding": {"create": {"parameters": schema}}});
+                plain.plans[0].schemas = Some(serde_json::from_value(schemas).unwrap());
+            });
+            let seen = platform.post("/v1/servicebroker/fake/refresh?wait=30", &json!({})).await;
+            assert_eq!(seen.body["status"], "READY");
+            let warnings = seen.body["catalog"]["warnings"].as_array().unwrap();
+            let begin =
+                "service \"fake-kv\", plan \"only\": schemas: service_binding: create: parameters";
+            let of_ours = |it: &&serde_json::Value| it.as_str().unwrap().starts_with(begin);
+            let found: Vec<_> = warnings.iter().filter(of_ours).collect();
+            let [warning] = found.as_slice() else { panic!("{warnings:#?}") };
+            let warning = warning.as_str().unwrap();
+            assert!(warning.contains(why), "{warning}");
+            assert!(warning.contains("; parameters are sent without a check ("), "{warning}");
+        };
+        let draft = "https://json-schema.org/draft/2020-12/schema";
+        let with = |key: &str, value: serde_json::Value| json!({"$schema": draft, key: value});
+        check(with("$ref", json!("http://127.0.0.1:1/x")), "refers to another document").await;
+        check(with("$ref", json!("#anchor")), "\"#anchor\" is no JSON pointer").await;
+        check(with("$dynamicRef", json!("#a")), "$dynamicRef is not supported").await;
+        let nested = json!({"a": {"$id": "https://x.example/"}});
+        check(with("properties", nested), "$id is supported at its top only").await;
+        check(with("type", json!("text")), "cannot be used: \"text\" is not").await;
+        check(with("pattern", json!("(")), "cannot be used: ").await;
+        platform.instance("db").await;
+        let bound = json!({"name": "more", "instance": "db", "parameters": {"a": 1}});
+        let bound = platform.post("/v1/servicebinding?wait=60", &bound).await;
+        assert_eq!(bound.body["status"], "READY", "sent without a check: {}", bound.text);
+        platform.finish().await;
+    }
+
     #[tokio::test]
     async fn a_refresh_shows_what_the_broker_has_now_and_a_bad_one_changes_nothing() {
         let platform = TestPlatform::start().await;

@@ -64,7 +64,7 @@ pub fn check(
     parameters: Option<&JsonObject>,
 ) -> Result<(), ApiError> {
     let Some(schema) = schema else { return Ok(()) };
-    // An unusable schema was a warning when the catalogue was read, and checks nothing.
+    // One that cannot be used was a warning when the catalogue was read, and is in no catalogue since.
     let Ok(schema) = Schema::new(schema) else { return Ok(()) };
     let parameters = Value::Object(parameters.cloned().unwrap_or_default());
     let is_secret = |key: &str| given.is_none_or(|given| given.get(key).is_none());
