@@ -16,6 +16,8 @@ pub enum ErrorCode {
     Forbidden,
     NotFound,
     MethodNotAllowed,
+    /// The body came too slowly.
+    RequestTimeout,
     AlreadyExists,
     /// Somebody changed the object meanwhile, or something else stands in the way.
     Conflict,
@@ -48,13 +50,14 @@ pub enum ErrorCode {
 }
 
 impl ErrorCode {
-    pub const ALL: [Self; 23] = [
+    pub const ALL: [Self; 24] = [
         Self::MalformedBody,
         Self::BadRequest,
         Self::Unauthenticated,
         Self::Forbidden,
         Self::NotFound,
         Self::MethodNotAllowed,
+        Self::RequestTimeout,
         Self::AlreadyExists,
         Self::Conflict,
         Self::InUse,
@@ -82,6 +85,7 @@ impl ErrorCode {
             Self::Forbidden => 403,
             Self::NotFound => 404,
             Self::MethodNotAllowed => 405,
+            Self::RequestTimeout => 408,
             Self::AlreadyExists | Self::Conflict | Self::InUse => 409,
             Self::PayloadTooLarge => 413,
             Self::UnsupportedMediaType => 415,
@@ -122,6 +126,7 @@ impl ErrorCode {
             Self::Forbidden => "forbidden",
             Self::NotFound => "not_found",
             Self::MethodNotAllowed => "method_not_allowed",
+            Self::RequestTimeout => "request_timeout",
             Self::AlreadyExists => "already_exists",
             Self::Conflict => "conflict",
             Self::InUse => "in_use",

@@ -107,6 +107,11 @@ impl IntoResponse for ApiError {
         if let Some(allow) = allow {
             response.headers_mut().insert(http::header::ALLOW, allow);
         }
+        if self.code == ErrorCode::RequestTimeout {
+            // The rest of the body may still come.
+            let close = http::HeaderValue::from_static("close");
+            response.headers_mut().insert(http::header::CONNECTION, close);
+        }
         if self.code == ErrorCode::Unavailable {
             let second = http::HeaderValue::from_static("1");
             response.headers_mut().insert(http::header::RETRY_AFTER, second);

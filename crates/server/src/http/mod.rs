@@ -9,6 +9,7 @@ pub mod call;
 mod commit;
 mod error;
 mod handlers;
+mod intake;
 mod serve;
 mod wait;
 

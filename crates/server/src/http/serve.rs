@@ -8,20 +8,20 @@ use axum::{
     extract::State,
     response::{IntoResponse, Response},
 };
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use dispatch_api::{
     Action, Method, ORGANIZATION_HEADER, Route, SEEN_HEADER, SETTLED_HEADER, routes,
 };
 use dispatch_gateway::listener::Peer;
 use dispatch_model::ErrorCode;
 use http::{HeaderMap, Request};
-use http_body_util::BodyExt;
 use percent_encoding::percent_decode_str;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::Semaphore;
 
 use crate::{
     http::{
         Answer, ApiError, Call, handlers,
+        intake::{Pace, Placed, whole},
         wait::{self, Held},
     },
     platform::Platform,
@@ -33,15 +33,22 @@ const BODIES_BYTES_MAX: usize = 512 << 20;
 /// The control plane as a service.
 pub fn router(platform: Arc<Platform>) -> Router {
     let paths = Arc::new(Paths::from_table());
-    let room = Arc::new(Semaphore::new(BODIES_BYTES_MAX));
-    Router::new().fallback(answer).with_state(Edge { platform, paths, room })
+    let bodies = Bodies { room: Arc::new(Semaphore::new(BODIES_BYTES_MAX)), pace: Pace::SLOWEST };
+    Router::new().fallback(answer).with_state(Edge { platform, paths, bodies })
 }
 
 #[derive(Clone)]
 struct Edge {
     platform: Arc<Platform>,
     paths: Arc<Paths>,
+    bodies: Bodies,
+}
+
+/// What all bodies share.
+#[derive(Debug, Clone)]
+struct Bodies {
     room: Arc<Semaphore>,
+    pace: Pace,
 }
 
 async fn answer(State(edge): State<Edge>, request: Request<Body>) -> Response {
@@ -58,13 +65,8 @@ async fn handle(edge: &Edge, request: Request<Body>) -> Result<Response, ApiErro
     }
     // A task of its own: a caller that goes away stops nothing, and a panic is an error of this request alone.
     // The body is read there as well: what the connection's task reads for itself wakes another thread each time.
-    let done = tokio::spawn(serve(
-        Arc::clone(&edge.platform),
-        Arc::clone(&edge.room),
-        route,
-        path,
-        request,
-    ));
+    let done =
+        tokio::spawn(serve(Arc::clone(&edge.platform), edge.bodies.clone(), route, path, request));
     let held = done.await.map_err(|_| {
         ApiError::new(ErrorCode::Internal, "the request failed; the server's log says why")
     })??;
@@ -82,7 +84,7 @@ async fn handle(edge: &Edge, request: Request<Body>) -> Result<Response, ApiErro
 /// The answer, and whether what was waited for has settled.
 async fn serve(
     platform: Arc<Platform>,
-    room: Arc<Semaphore>,
+    bodies: Bodies,
     route: &'static Route,
     path: Vec<String>,
     request: Request<Body>,
@@ -94,7 +96,7 @@ async fn serve(
     let (scope, organization_name) = organization(&platform, &parts.headers).await?;
     let (body, _room) = match route.method {
         Method::Post | Method::Put => {
-            read_body(&parts.headers, body, route.body_bytes_max, &room).await?
+            read_body(&parts.headers, body, route.body_bytes_max, bodies).await?
         }
         Method::Get | Method::Delete => (Bytes::new(), None),
     };
@@ -140,20 +142,17 @@ async fn organization(
 /// Of a body, and what one without a type is taken for.
 const JSON: &str = "application/json";
 
-/// A body, and its place among those that are held.
-type Placed = (Bytes, Option<OwnedSemaphorePermit>);
-
 async fn read_body(
     headers: &HeaderMap,
     body: Body,
     max: usize,
-    room: &Arc<Semaphore>,
+    Bodies { room, pace }: Bodies,
 ) -> Result<Placed, ApiError> {
     let given = headers.get(http::header::CONTENT_TYPE);
     let given = given.map(|value| value.to_str().unwrap_or_default());
     let media = given.map_or(JSON, |text| text.split(';').next().unwrap_or_default().trim());
     let is_json = media.eq_ignore_ascii_case(JSON);
-    let (body, place) = whole(body, max, room).await?;
+    let (body, place) = whole(body, max, &room, pace).await?;
     if !is_json && !body.is_empty() {
         return Err(ApiError::new(
             ErrorCode::UnsupportedMediaType,
@@ -161,39 +160,6 @@ async fn read_body(
         ));
     }
     Ok((body, place))
-}
-
-/// A body to its end. Its bytes take room as they come, so that a length which is only claimed holds nothing.
-async fn whole(mut body: Body, max: usize, room: &Arc<Semaphore>) -> Result<Placed, ApiError> {
-    let mut first = Bytes::new();
-    let mut all = BytesMut::new();
-    let mut place: Option<OwnedSemaphorePermit> = None;
-    while let Some(frame) = body.frame().await {
-        let early = |_| ApiError::new(ErrorCode::MalformedBody, "the body ended too early");
-        let Ok(data) = frame.map_err(early)?.into_data() else { continue };
-        let so_far = first.len() + all.len();
-        let bytes = u32::try_from(data.len()).ok().filter(|_| data.len() <= max - so_far);
-        let bytes = bytes.ok_or_else(|| {
-            let message = format!("the body is larger than {max} bytes");
-            ApiError::new(ErrorCode::PayloadTooLarge, message)
-        })?;
-        let more = Arc::clone(room).try_acquire_many_owned(bytes).map_err(|_| {
-            let message = "the bodies of other requests take all the room there is";
-            ApiError::new(ErrorCode::Unavailable, message)
-        })?;
-        match &mut place {
-            None => place = Some(more),
-            Some(place) => place.merge(more),
-        }
-        // Most bodies come in one piece, which is passed on as it is.
-        if so_far == 0 {
-            first = data;
-        } else {
-            all.extend_from_slice(&std::mem::take(&mut first));
-            all.extend_from_slice(&data);
-        }
-    }
-    Ok((if all.is_empty() { first } else { all.freeze() }, place))
 }
 
 fn query_pairs(query: Option<&str>) -> Vec<(String, String)> {
@@ -292,19 +258,6 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_body_is_read_within_its_bound_and_the_room_there_is() {
-        let check = async |body: &'static str, max, room, expect| {
-            let room = Arc::new(Semaphore::new(room));
-            let read = whole(Body::from(body), max, &room).await;
-            assert_eq!(read.map(|(body, _)| body.len()).map_err(|e| e.code), expect, "{body}");
-        };
-        check("", 0, 0, Ok(0)).await;
-        check("1234", 4, 4, Ok(4)).await;
-        check("12345", 4, 9, Err(ErrorCode::PayloadTooLarge)).await;
-        check("12345", 9, 4, Err(ErrorCode::Unavailable)).await;
-    }
-
-    #[tokio::test]
     async fn what_is_too_large_for_its_route_is_refused() {
         let server = crate::testing::TestServer::start().await;
         let check = async |path: &str, key: &str, bytes: usize, expect: u16| {
@@ -319,6 +272,30 @@ mod tests {
         check("/v1/runs?functionName=f", "input", (10 << 20) - 2, 404).await;
         check("/v1/runs?functionName=f", "input", (10 << 20) - 1, 413).await;
         check("/v1/runs?functionName=f", "input", 11 << 20, 413).await;
+        server.finish().await;
+    }
+
+    /// Nobody can send on where an answer has come early: the connection is of no more use, and it is said to be.
+    #[tokio::test]
+    async fn a_body_that_stops_coming_is_answered_408_on_a_connection_that_closes() {
+        let server = crate::testing::TestServer::start().await;
+        let platform = Arc::clone(server.running.platform());
+        let pace = Pace { silence: std::time::Duration::from_millis(20), ..Pace::SLOWEST };
+        let bodies = Bodies { room: Arc::new(Semaphore::new(10)), pace };
+        let paths = Arc::new(Paths::from_table());
+        let edge = Edge { platform, paths, bodies: bodies.clone() };
+        let body = Body::from_stream(futures::StreamExt::chain(
+            futures::stream::iter([Ok::<_, std::io::Error>("{")]),
+            futures::stream::pending(),
+        ));
+        let request = Request::post("/v1/secret")
+            .header("Host", "127.0.0.1")
+            .header("Cookie", server.key())
+            .header("X-Dispatch-Org", "dispatch");
+        let response = answer(State(edge), request.body(body).unwrap()).await;
+        let close = response.headers().get(http::header::CONNECTION).unwrap();
+        assert_eq!((response.status().as_u16(), close.to_str().unwrap()), (408, "close"));
+        assert_eq!(bodies.room.available_permits(), 10);
         server.finish().await;
     }
 }

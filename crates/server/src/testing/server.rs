@@ -166,6 +166,11 @@ impl TestServer {
         rusqlite::Connection::open(database).unwrap().execute(sql, ()).unwrap()
     }
 
+    /// The administrator's, as the `Cookie` header takes it.
+    pub fn key(&self) -> &str {
+        &self.key
+    }
+
     pub fn url(&self, path: &str) -> String {
         format!("http://{}{path}", self.running.addresses.control_plane)
     }
