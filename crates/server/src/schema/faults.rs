@@ -2,7 +2,7 @@
 
 use dispatch_api::Fault;
 use jsonschema::{ValidationError, Validator, error::ValidationErrorKind};
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 /// At most this many faults are listed.
 const FAULTS_MAX: usize = 50;
@@ -22,9 +22,9 @@ pub(super) fn all(
     let has_secrets = value.as_object().is_some_and(|all| all.keys().any(|key| is_secret(key)));
     for error in validator.iter_errors(value) {
         let place = error.instance_path().to_string();
-        let mut names = place.split('/').skip(1);
-        let hidden = names.next().map_or(has_secrets, is_secret);
-        describe(&error, schema, hidden, &mut faults);
+        let top = place.split('/').nth(1).map(|name| name.replace("~1", "/").replace("~0", "~"));
+        let hidden = top.map_or(has_secrets, |name| is_secret(&name));
+        describe(&error, (schema, value), hidden, &mut faults);
         if faults.len() >= FAULTS_MAX {
             break;
         }
@@ -32,8 +32,14 @@ pub(super) fn all(
     faults
 }
 
-fn describe(error: &ValidationError<'_>, schema: &Value, hidden: bool, faults: &mut Vec<Fault>) {
+fn describe(
+    error: &ValidationError<'_>,
+    (schema, value): (&Value, &Value),
+    hidden: bool,
+    faults: &mut Vec<Fault>,
+) {
     let place = error.instance_path().to_string();
+    let room = FAULTS_MAX.saturating_sub(faults.len());
     let mut fault = |path: String, message: String| faults.push(Fault { path, message });
     match error.kind() {
         ValidationErrorKind::Required { property } => {
@@ -41,10 +47,17 @@ fn describe(error: &ValidationError<'_>, schema: &Value, hidden: bool, faults: &
             fault(format!("{place}/{name}"), "is required".to_owned());
         }
         ValidationErrorKind::AdditionalProperties { unexpected } => {
-            for name in unexpected {
+            for name in unexpected.iter().take(room) {
                 let meant = nearest(name, schema, &place);
                 let meant = meant.map_or(String::new(), |near| format!("; did you mean {near}?"));
                 fault(format!("{place}/{name}"), format!("unknown{meant}"));
+            }
+        }
+        // So the validator says it of the first member, where the schema names none at all.
+        ValidationErrorKind::FalseSchema if of_members(error) => {
+            let members = value.pointer(&place).and_then(Value::as_object);
+            for name in members.into_iter().flat_map(Map::keys).take(room) {
+                fault(format!("{place}/{name}"), "unknown".to_owned());
             }
         }
         ValidationErrorKind::Type { .. } => {
@@ -59,6 +72,10 @@ fn describe(error: &ValidationError<'_>, schema: &Value, hidden: bool, faults: &
             fault(place, text.unwrap_or_else(|| cut(&error.masked_with("it").to_string())));
         }
     }
+}
+
+fn of_members(error: &ValidationError<'_>) -> bool {
+    error.schema_path().to_string().ends_with("/additionalProperties")
 }
 
 /// At most [`MESSAGE_BYTES_MAX`] characters.
@@ -181,18 +198,55 @@ mod tests {
     }
 
     #[test]
+    fn every_member_is_unknown_where_none_is_named() {
+        let check = |schema: Value, value: Value, expect: &[&str]| {
+            let found = Schema::new(&schema).unwrap().faults(&value, &|_| false);
+            assert!(found.iter().all(|fault| fault.message == "unknown"), "{found:?}");
+            let paths: Vec<&str> = found.iter().map(|fault| fault.path.as_str()).collect();
+            assert_eq!(paths, expect, "{schema}");
+        };
+        let none = json!({"additionalProperties": false});
+        check(none.clone(), json!({"a": 1, "b": 2}), &["/a", "/b"]);
+        check(none.clone(), json!({}), &[]);
+        let inner = json!({"properties": {"in": none}});
+        check(inner, json!({"in": {"a": 1, "b": 2}, "out": 3}), &["/in/a", "/in/b"]);
+    }
+
+    #[test]
+    fn fifty_faults_are_told_and_not_one_more() {
+        let found = |schema: Value, names: usize| {
+            let value: serde_json::Map<_, _> =
+                (0..names).map(|n| (format!("n{n}"), json!(n))).collect();
+            Schema::new(&schema).unwrap().faults(&value.into(), &|_| false).len()
+        };
+        // One error of the validator that names them all, and an error for each.
+        for schema in [json!(false), json!({"type": "string"})] {
+            let unknown = json!({
+                "required": ["a", "b"], "properties": {"a": {}}, "additionalProperties": schema,
+            });
+            for (names, expect) in [(0, 2), (FAULTS_MAX - 2, FAULTS_MAX), (1_000, FAULTS_MAX)] {
+                assert_eq!(found(unknown.clone(), names), expect, "{unknown} {names}");
+            }
+        }
+    }
+
+    #[test]
     fn values_of_secrets_are_not_quoted() {
         let schema = json!({
             "properties": {
                 "token": {"pattern": "^[0-9]+$"},
                 "pin": {"type": "integer"},
+                "a/b~c": {"type": "integer"},
                 "open": {"enum": ["a"]}
             },
             "minProperties": 9
         });
-        let value = json!({"token": "HUNTER2", "pin": "HUNTER2", "open": "b"});
+        let value = json!({"token": "HUNTER2", "pin": "HUNTER2", "a/b~c": "HUNTER2", "open": "b"});
         let compiled = Schema::new(&schema).unwrap();
-        let text = format!("{:?}", compiled.faults(&value, &|key| key != "open"));
+        let text = format!(
+            "{:?}",
+            compiled.faults(&value, &|key| ["token", "pin", "a/b~c"].contains(&key))
+        );
         assert!(!text.contains("HUNTER2") && text.contains("\\\"b\\\""), "{text}");
         let all = compiled.faults(&value, &|_| false);
         assert!(format!("{all:?}").contains("HUNTER2"));

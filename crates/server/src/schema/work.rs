@@ -196,6 +196,22 @@ mod tests {
     }
 
     #[test]
+    fn as_many_steps_and_as_deep_as_is_allowed_and_not_one_more() {
+        // One for itself and one for each of these, of one value.
+        let wide = |steps: usize| json!({"allOf": vec![json!({}); steps - 1]});
+        let allowed = STEPS_BASE + STEPS_PER_VALUE;
+        assert!(is_affordable(&wide(allowed), &json!(1)));
+        assert!(!is_affordable(&wide(allowed + 1), &json!(1)));
+        // A list of one is two values, and the schema of the list is a step more.
+        let listed = |steps: usize| json!({"items": wide(steps - 1)});
+        assert!(is_affordable(&listed(allowed + STEPS_PER_VALUE), &json!([1])));
+        assert!(!is_affordable(&listed(allowed + STEPS_PER_VALUE + 1), &json!([1])));
+        let deep = |levels: usize| (1..levels).fold(json!({}), |inner, _| json!({"not": inner}));
+        assert!(is_affordable(&deep(DEPTH_MAX), &json!(1)));
+        assert!(!is_affordable(&deep(DEPTH_MAX + 1), &json!(1)));
+    }
+
+    #[test]
     fn references_that_cannot_be_followed_are_named() {
         let check = |schema: Value, expect: &str| {
             let why = countable(&schema).unwrap_err();
