@@ -116,40 +116,63 @@ impl Drop for UnderWay {
 
 #[cfg(test)]
 mod tests {
-    use std::panic::AssertUnwindSafe;
+    use std::sync::atomic::{AtomicBool, Ordering};
 
-    use uuid::Uuid;
+    use dispatch_osb::fake::FakeBroker;
+    use dispatch_runtime::spawn::{Spawn, SpawnError, Spawned, WorkerSpec};
+    use futures::future::BoxFuture;
+    use serde_json::json;
 
     use super::*;
-    use crate::testing::TestPlatform;
+    use crate::{
+        pip::Config,
+        testing::{TestPlatform, TestServer, World, until},
+    };
 
-    #[tokio::test]
-    async fn a_retirement_that_panics_can_be_asked_for_again() {
-        let progress = Arc::new(Mutex::new(ProgressMap::new()));
-        let binding = Id::from_uuid(Uuid::from_u128(1));
-        locked(&progress).insert(binding, Progress { done: 1, under_way: 2 });
-        let platform = TestPlatform::start().await;
-        let bindings = platform.running.platform().wakers.all();
-        let (_, waker) = bindings.into_iter().next().unwrap();
-        let under_way = || UnderWay {
-            progress: Arc::clone(&progress),
-            bindings: waker.clone(),
-            binding,
-            version: 2,
-        };
-        let panicking = under_way();
-        let panicked = std::panic::catch_unwind(AssertUnwindSafe(|| {
-            let _it = panicking;
-            std::panic::resume_unwind(Box::new("the test asked for it"));
-        }));
-        assert!(panicked.is_err());
-        let now = *locked(&progress).get(&binding).unwrap();
-        assert_eq!((now.done, now.under_way), (1, 1));
+    /// Panics once when it is told to.
+    #[derive(Debug)]
+    struct Panicking {
+        inner: Arc<dyn Spawn>,
+        armed: AtomicBool,
+    }
 
-        locked(&progress).insert(binding, Progress { done: 1, under_way: 2 });
-        under_way().done();
-        let now = *locked(&progress).get(&binding).unwrap();
-        assert_eq!((now.done, now.under_way), (2, 2));
+    impl Spawn for Panicking {
+        fn spawn(&self, spec: WorkerSpec) -> BoxFuture<'_, Result<Spawned, SpawnError>> {
+            assert!(!self.armed.swap(false, Ordering::SeqCst), "the test asked for it");
+            self.inner.spawn(spec)
+        }
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn a_retirement_that_panics_is_asked_for_again_and_the_rotation_completes() {
+        let mut world = World::sandboxed(Config::default());
+        let inner = world.spawner.take().unwrap();
+        let spawner = Arc::new(Panicking { inner, armed: AtomicBool::new(false) });
+        world.spawner = Some(Arc::clone(&spawner) as _);
+        let server = TestServer::start_in(world).await;
+        let platform = TestPlatform { server, broker: FakeBroker::start().await.unwrap() };
+        platform.register("fake").await;
+        platform.instance("db").await;
+        platform.make_image().await;
+        let source = "def handle(ctx, payload):\n    return ctx['services']['db']['password']\n";
+        let files = [("hello.py", source.to_owned())];
+        platform.function("f", &files, json!({"services": ["db"]})).await;
+        let before = platform.call("f", json!({})).await["output"].clone();
+        assert!(before.is_string(), "a worker has the old credentials");
+
+        spawner.armed.store(true, Ordering::SeqCst);
+        platform.post("/v1/servicebinding/db/rotate", &json!({})).await;
+        let has_panicked = || !spawner.armed.load(Ordering::SeqCst);
+        until(has_panicked, || "the old worker was not retired".to_owned()).await;
+        let rotated = platform.eventually("/v1/servicebinding/db", |answer| {
+            let binding = &answer.body;
+            let done = binding["status"] == "READY" && binding["credentialsVersion"] == 2;
+            done.then_some(())
+        });
+        platform.passing(rotated).await;
+        assert_ne!(platform.call("f", json!({})).await["output"], before);
+        assert_eq!(platform.broker.books().bindings.len(), 1, "the old one was unbound");
+        platform.delete("/v1/function/f").await;
         platform.finish().await;
     }
 
@@ -157,15 +180,14 @@ mod tests {
     async fn nothing_is_remembered_of_a_binding_that_is_gone() {
         let platform = TestPlatform::start().await;
         platform.instance("db").await;
-        let rotated =
-            platform.post("/v1/servicebinding/db/rotate?wait=60", &serde_json::json!({})).await;
+        let rotated = platform.post("/v1/servicebinding/db/rotate?wait=60", &json!({})).await;
         assert_eq!(rotated.body["credentialsVersion"], 2);
         let consumers = || format!("{:?}", platform.running.platform().consumers);
         assert!(consumers().contains("done: 1"), "{}", consumers());
         platform.delete("/v1/serviceinstance/db").await;
         platform.gone("/v1/serviceinstance/db").await;
         let left = || consumers().contains("done: 1");
-        crate::testing::until(|| !left(), consumers).await;
+        until(|| !left(), consumers).await;
         platform.finish().await;
     }
 }

@@ -134,6 +134,8 @@ pub struct Answer {
     pub settled: bool,
     /// What to send as `seen`.
     pub seen: Option<String>,
+    /// A list that does not hold all there is.
+    pub truncated: bool,
     pub text: String,
     /// `null` if it is not JSON.
     pub body: Value,
@@ -202,9 +204,10 @@ impl TestServer {
         }
         let settled = answer.headers().get("Dispatch-Settled").is_none();
         let seen = answer.headers().get("Dispatch-Seen").map(|seen| seen.to_str().unwrap().into());
+        let truncated = answer.headers().get("Dispatch-Truncated").is_some_and(|it| it == "true");
         let text = answer.text().await.unwrap();
         let body = serde_json::from_str(&text).unwrap_or(Value::Null);
-        Answer { status, settled, seen, text, body }
+        Answer { status, settled, seen, truncated, text, body }
     }
 
     /// When a controller has something to do next: `None` if only a wake-up can bring something.

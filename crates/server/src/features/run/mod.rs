@@ -20,3 +20,6 @@ pub use dispatcher::{Runs, accept, resume};
 pub use execute::{Failed, Request};
 pub use get::get;
 pub use list::list;
+
+#[cfg(test)]
+mod tests;

@@ -91,6 +91,17 @@ impl World {
         books
     }
 
+    /// It ends there while it makes the instance; the next one makes and removes it.
+    async fn ends_making(&self, process: Process, end: (Point, u32), at: &str) -> Process {
+        process.end_at(end.0, end.1);
+        create(&process).await;
+        let process = process.ended_and_begun_again().await;
+        self.bound(&process, at).await;
+        delete(&process).await;
+        self.gone(&process, at).await;
+        process
+    }
+
     async fn gone(&self, process: &Process, at: &str) {
         process.until(DB, |status, _| (status == 404).then_some(())).await;
         process.until("/v1/orphan", |_, body| is_clean(body)).await;
@@ -196,12 +207,7 @@ async fn a_killed_server_removes_what_it_has_given_up() {
         let at = format!("orphan, {point:?} {time}");
         let oops = RawAnswer::error(500, "", "oops");
         world.broker.fault(CallKind::Provision, Fault::After(oops));
-        process.end_at(point, time);
-        create(&process).await;
-        process = process.ended_and_begun_again().await;
-        world.bound(&process, &at).await;
-        delete(&process).await;
-        world.gone(&process, &at).await;
+        process = world.ends_making(process, (point, time), &at).await;
     }
 }
 
@@ -221,11 +227,6 @@ async fn a_killed_server_asks_on_about_what_takes_long() {
     ];
     for (point, time) in each(points) {
         let at = format!("asynchronous, {point:?} {time}");
-        process.end_at(point, time);
-        create(&process).await;
-        process = process.ended_and_begun_again().await;
-        world.bound(&process, &at).await;
-        delete(&process).await;
-        world.gone(&process, &at).await;
+        process = world.ends_making(process, (point, time), &at).await;
     }
 }
