@@ -129,16 +129,16 @@ mod tests {
         testing::{TestPlatform, TestServer, World, until},
     };
 
-    /// Panics once when it is told to.
+    /// Starts no worker while it is broken: whoever asks for one panics.
     #[derive(Debug)]
-    struct Panicking {
+    struct Breakable {
         inner: Arc<dyn Spawn>,
-        armed: AtomicBool,
+        broken: AtomicBool,
     }
 
-    impl Spawn for Panicking {
+    impl Spawn for Breakable {
         fn spawn(&self, spec: WorkerSpec) -> BoxFuture<'_, Result<Spawned, SpawnError>> {
-            assert!(!self.armed.swap(false, Ordering::SeqCst), "the test asked for it");
+            assert!(!self.broken.load(Ordering::SeqCst), "the test asked for it");
             self.inner.spawn(spec)
         }
     }
@@ -147,7 +147,7 @@ mod tests {
     async fn a_retirement_that_panics_is_asked_for_again_and_the_rotation_completes() {
         let mut world = World::sandboxed(Config::default());
         let inner = world.spawner.take().unwrap();
-        let spawner = Arc::new(Panicking { inner, armed: AtomicBool::new(false) });
+        let spawner = Arc::new(Breakable { inner, broken: AtomicBool::new(false) });
         world.spawner = Some(Arc::clone(&spawner) as _);
         let server = TestServer::start_in(world).await;
         let platform = TestPlatform { server, broker: FakeBroker::start().await.unwrap() };
@@ -160,10 +160,12 @@ mod tests {
         let before = platform.call("f", json!({})).await["output"].clone();
         assert!(before.is_string(), "a worker has the old credentials");
 
-        spawner.armed.store(true, Ordering::SeqCst);
+        spawner.broken.store(true, Ordering::SeqCst);
         platform.post("/v1/servicebinding/db/rotate", &json!({})).await;
-        let has_panicked = || !spawner.armed.load(Ordering::SeqCst);
-        until(has_panicked, || "the old worker was not retired".to_owned()).await;
+        let consumers = || format!("{:?}", platform.running.platform().consumers);
+        until(|| consumers().contains("Progress { done: 0, under_way: 0 }"), consumers).await;
+        assert_eq!(platform.broker.books().bindings.len(), 2, "the old one is in use");
+        spawner.broken.store(false, Ordering::SeqCst);
         let rotated = platform.eventually("/v1/servicebinding/db", |answer| {
             let binding = &answer.body;
             let done = binding["status"] == "READY" && binding["credentialsVersion"] == 2;

@@ -94,7 +94,13 @@ mod tests {
         let schema = Schema::new(&draft4).unwrap();
         let count = |value: Value| schema.faults(&value, &|_| false).len();
         assert_eq!((count(json!(1)), count(json!(2))), (1, 0));
-        assert!(Schema::new(&json!({"$ref": "http://127.0.0.1:1/schema.json"})).is_err());
+        let draft2020 = "https://json-schema.org/draft/2020-12/schema";
+        for what in [
+            json!({"$ref": "http://127.0.0.1:1/schema.json"}),
+            json!({"$schema": draft2020, "$dynamicRef": "#"}),
+        ] {
+            assert!(Schema::new(&what).is_err(), "{what}");
+        }
     }
 
     #[tokio::test]
@@ -111,6 +117,7 @@ mod tests {
         check(format!("{{\"x\":\"{}\"}}", "y".repeat(AT_ONCE_BYTES_MAX)), "is required").await;
         let endless = Schema::new(&json!({"$ref": "#"})).unwrap();
         let found = endless.faults(&json!(1), &|_| false);
-        assert!(found.iter().all(|fault| fault.message.contains("more steps")), "{found:?}");
+        let found: Vec<_> = found.iter().map(|fault| fault.message.as_str()).collect();
+        assert!(found.len() == 1 && found[0].contains("more steps"), "{found:?}");
     }
 }
