@@ -8,14 +8,17 @@ import os
 import pathlib
 import subprocess
 import sys
+import zipfile
 
 HERE = pathlib.Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent.parent / "demo"))
 
 from show import Deviation, Show  # noqa: E402
-from stage import Stage  # noqa: E402
+from stage import Stage, wait_for  # noqa: E402
 
 SIZE = "16m"
+# Room for the packages of every image here, twice: pip copies what it has unpacked.
+LARGE = "48m"
 passed = 0
 
 
@@ -38,9 +41,46 @@ def fill(stage, first, size):
     raise Deviation(f"3000 secrets of {size} bytes fit on {SIZE}")
 
 
+def wheel(shelf, name, size):
+    """A package of so many zeros, which are few bytes until it is installed."""
+    info = f"{name}-1.0.dist-info"
+    with zipfile.ZipFile(shelf / f"{name}-1.0-py3-none-any.whl", "w", zipfile.ZIP_DEFLATED) as file:
+        file.writestr(f"{name}.dat", bytes(size))
+        file.writestr(f"{info}/METADATA", f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n")
+        file.writestr(f"{info}/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
+        file.writestr(f"{info}/RECORD", "")
+
+
+def builds(show, stage):
+    """A build that fills the disk fails with that as its reason; what it wrote is gone, and the next one works."""
+    layers = stage.directory / "data/layers"
+
+    def kept():
+        return sorted(str(path.relative_to(layers)) for path in layers.rglob("*"))
+
+    def wish(name, package):
+        return {"name": name, "baseImageName": "python3-base", "runtimeDependencies": {"manifest": f"{package}\n"}}
+
+    before = kept()
+    image = stage.call("POST", "/v1/image?wait=60", wish("large", "huge"))[1]
+    check(show, "the status of an image whose packages do not fit", image["status"], "ERROR")
+    show.line(f"  {image['reason']}")
+    check(show, "its reasons", len(image["reason"]), 1)
+    check(show, "whether it says what is full", "No space left on device" in image["reason"][0], True)
+    check(show, "what is left of the build", kept(), before)
+    image = stage.call("POST", "/v1/image?wait=60", wish("small", "tiny"))[1]
+    check(show, "the status of an image whose packages fit", (image["status"], image.get("reason")), ("READY", None))
+
+    data = str(stage.directory / "data")
+    subprocess.run(["mount", "-o", f"remount,size={LARGE}", data], check=True)
+    image = stage.call("PUT", "/v1/image/large?wait=60", wish("large", "huge"))[1]
+    check(show, "the status when there is room for it", (image["status"], image.get("reason")), ("READY", None))
+
+
 def story(show, stage, d):
     show.command(d, "create", "base-image", "python3-base", "host:python3", "--language", "python3", "--wait")
     show.command(d, "create", "image", "python3", "python3-base", "--wait")
+    builds(show, stage)
     source = stage.directory / "hello.py"
     source.write_text("def handle(ctx, payload):\n    return 'hello'\n")
     show.command(d, "create", "function", "python3", "hello", source, "--wait")
@@ -75,6 +115,11 @@ def main():
         print("skipped: mounting a small file system needs root")
         return 0 if os.environ.get("CI") != "true" else 1
     stage = Stage(pathlib.Path(sys.argv[1]).resolve())
+    shelf = stage.directory / "wheels"
+    shelf.mkdir(mode=0o755)
+    wheel(shelf, "huge", 20 << 20)
+    wheel(shelf, "tiny", 1 << 10)
+    stage.environment.update(PIP_NO_INDEX="1", PIP_FIND_LINKS=str(shelf))
     show = Show(stage.environment, stage.directory, {stage.dispatch: "dispatch", stage.directory: "$STAGE"})
     data = stage.directory / "data"
     data.mkdir()
@@ -89,7 +134,8 @@ def main():
         log = stage.directory / "server.log"
         show.line(log.read_text()[-3000:] if log.exists() else "")
     stage.stop(keep=True)
-    subprocess.run(["umount", str(data)], check=False)
+    unmounted = ["umount", "--quiet", str(data)]
+    wait_for("the end of all who use the disk", lambda: subprocess.run(unmounted, check=False).returncode == 0)
     stage.stop()
     print(f"{passed} passed, {0 if failed is None else 1} failed")
     return 0 if failed is None else 1
