@@ -166,12 +166,14 @@ mod tests {
         until(|| consumers().contains("Progress { done: 0, under_way: 0 }"), consumers).await;
         assert_eq!(platform.broker.books().bindings.len(), 2, "the old one is in use");
         spawner.broken.store(false, Ordering::SeqCst);
+        // The next rescan.
+        platform.world.clock.advance(dispatch_engine::Options::default().rescan);
         let rotated = platform.eventually("/v1/servicebinding/db", |answer| {
             let binding = &answer.body;
             let done = binding["status"] == "READY" && binding["credentialsVersion"] == 2;
             done.then_some(())
         });
-        platform.passing(rotated).await;
+        rotated.await;
         assert_ne!(platform.call("f", json!({})).await["output"], before);
         assert_eq!(platform.broker.books().bindings.len(), 1, "the old one was unbound");
         platform.delete("/v1/function/f").await;
