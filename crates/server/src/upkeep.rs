@@ -23,6 +23,8 @@ enum UpkeepError {
     Runs(#[from] PruneError),
     #[error("delete blobs that nothing refers to")]
     Blobs(#[from] CommitError),
+    #[error("give back what the database does not need")]
+    Shrink(#[source] CommitError),
     #[error("read which layers are in use")]
     Read(#[from] ReadError),
     #[error("delete layers that nothing refers to")]
@@ -44,6 +46,8 @@ pub async fn keep(platform: Arc<Platform>) {
         tell("old runs", prune_runs(&platform).await);
         tell("blobs", platform.store.sweep_blobs(&platform.system).await.map_err(Into::into));
         tell("layers", sweep_layers(&platform).await);
+        let pages = platform.store.shrink(&platform.system).await;
+        tell("pages of the database", pages.map_err(UpkeepError::Shrink));
     }
 }
 
@@ -203,16 +207,22 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn blobs_and_layers_that_nothing_needs_go_within_the_hour() {
+    async fn what_nothing_needs_goes_within_the_hour_and_the_database_gets_shorter() {
         let server = TestServer::start().await;
         let platform = server.running.platform();
         let mut batch = Batch::system("test");
-        let blob = batch.put_blob(b"nobody's".to_vec());
+        let blob = batch.put_blob(vec![7; 8 << 20]);
         platform.store.commit(batch).await.unwrap();
         let layer = platform.workers.builder.layers().path(Digest::of(b"nobody's"));
         std::fs::create_dir(&layer).unwrap();
         let begun = std::time::Instant::now();
-        while layer.exists() || platform.store.blob(&blob).await.unwrap().is_some() {
+        let database = server.world.directory.path().join("data/dispatch.db");
+        let database = rusqlite::Connection::open(database).unwrap();
+        let size = "SELECT page_count * page_size FROM pragma_page_count, pragma_page_size";
+        let is_long =
+            || database.query_row(size, (), |row| row.get::<_, i64>(0)).unwrap() > 8 << 20;
+        assert!(is_long());
+        while layer.exists() || platform.store.blob(&blob).await.unwrap().is_some() || is_long() {
             assert!(begun.elapsed() < Duration::from_secs(60), "still there");
             server.world.clock.advance(EVERY);
             tokio::time::sleep(Duration::from_millis(2)).await;

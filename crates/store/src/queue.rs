@@ -16,9 +16,17 @@ use crate::{Batch, CommitError, RunRecord, run_buffer::RunBuffer};
 pub(crate) enum Work {
     Batch(Batch),
     RecordRuns(Vec<RunRecord>),
-    SweepBlobs { limit: usize },
-    Reseal { limit: usize },
+    SweepBlobs {
+        limit: usize,
+    },
+    Reseal {
+        limit: usize,
+    },
     DeleteRuns(Vec<Uuid>),
+    /// Gives back pages that hold nothing.
+    Shrink {
+        limit: usize,
+    },
 }
 
 /// What came of it.
@@ -192,7 +200,10 @@ impl Work {
         match self {
             Self::Batch(batch) => batch.bytes(),
             Self::RecordRuns(runs) => runs.iter().map(RunRecord::bytes).sum(),
-            Self::SweepBlobs { .. } | Self::Reseal { .. } | Self::DeleteRuns(_) => 0,
+            Self::SweepBlobs { .. }
+            | Self::Reseal { .. }
+            | Self::DeleteRuns(_)
+            | Self::Shrink { .. } => 0,
         }
     }
 }

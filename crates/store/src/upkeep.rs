@@ -1,4 +1,4 @@
-//! What somebody has to ask for now and then: sweeping blobs, dropping old runs, changing keys. Each works in
+//! What somebody has to ask for now and then: sweeping blobs, dropping old runs, shrinking, changing keys. Each works in
 //! small transactions, so that requests get in between, and can be interrupted and repeated.
 
 use std::sync::PoisonError;
@@ -11,6 +11,10 @@ const BLOBS_AT_ONCE: usize = 32;
 const RUNS_AT_ONCE: usize = 500;
 const RUNS_LOOKED_FOR: usize = 10_000;
 const SEALED_AT_ONCE: usize = 100;
+/// 1 MiB, so that no commit waits long for it.
+const PAGES_AT_ONCE: usize = 256;
+/// 256 MiB; the rest has time.
+const PAGES_MAX: u64 = 65_536;
 
 /// Why items were not encrypted anew. Those that were can be read; so can the others.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -56,6 +60,20 @@ impl Store {
                 return Ok(total);
             }
         }
+    }
+
+    /// Gives pages of the database file that hold nothing any more back to the file system, but for a few, and not all at
+    /// once if there are very many. Returns how many. A file that was made by a version before this keeps them.
+    pub async fn shrink(&self, _scope: &SystemScope) -> Result<u64, CommitError> {
+        let mut total = 0;
+        while total < PAGES_MAX {
+            let pages = self.queue().submit(Work::Shrink { limit: PAGES_AT_ONCE }).await?.rows;
+            total += pages as u64;
+            if pages < PAGES_AT_ONCE {
+                break;
+            }
+        }
+        Ok(total)
     }
 
     /// Takes a keyring with more keys into use, and encrypts with its newest one everything that is not, each item with a

@@ -11,4 +11,5 @@ mod crash;
 mod disk_full;
 mod harness;
 mod schemas;
+mod shrink;
 mod sqlite;

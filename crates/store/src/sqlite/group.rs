@@ -3,7 +3,7 @@
 
 use rusqlite::Connection;
 
-use super::{audit, blobs, objects, runs, sealed};
+use super::{audit, blobs, objects, runs, sealed, shrink};
 use crate::{
     Batch, Change, CommitError, Keyring,
     batch::{Origin, OtherOp},
@@ -116,6 +116,7 @@ fn apply(
         Work::SweepBlobs { limit } => blobs::sweep(connection, *limit)?,
         Work::Reseal { limit } => sealed::reseal(connection, keyring, *limit)?,
         Work::DeleteRuns(ids) => runs::delete_done(connection, ids)?,
+        Work::Shrink { limit } => shrink::shrink(connection, *limit)?,
     };
     Ok((Outcome { seq: 0, rows }, Vec::new()))
 }

@@ -11,6 +11,7 @@ mod open;
 mod readers;
 mod runs;
 mod sealed;
+mod shrink;
 mod space;
 mod writer;
 

@@ -7,6 +7,7 @@ use rusqlite::{Connection, OpenFlags};
 use super::{
     keys,
     migrate::{MIGRATIONS, check_ours, migrate, sqlite_error},
+    shrink,
 };
 use crate::{Keyring, OpenError};
 
@@ -52,6 +53,7 @@ pub(crate) fn open(path: &Path, keyring: Keyring, readers: usize) -> Result<Open
 fn migrate_first(writer: &mut Connection, path: &Path) -> Result<(), OpenError> {
     let failed = |error| sqlite_error(error, path);
     check_ours(writer, path)?;
+    shrink::allow(writer).map_err(failed)?;
     let mode: String =
         writer.query_row("PRAGMA journal_mode = WAL", (), |row| row.get(0)).map_err(failed)?;
     if mode != "wal" {
