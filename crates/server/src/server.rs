@@ -43,6 +43,9 @@ use crate::{
     workers::{Machine, Workers},
 };
 
+/// How long runs whose workers have ended may take to reach the store.
+const LAST_RECORDS: Duration = Duration::from_secs(5);
+
 /// A server that answers.
 #[derive(Debug)]
 pub struct Running {
@@ -207,10 +210,12 @@ impl Running {
         };
         if tokio::time::timeout_at(end, all_have_ended).await.is_err() {
             // What is under way with a broker or in a build is recorded, and taken up at the next start. What has not
-            // ended of a call ends with its worker, and says so at the next start.
+            // ended of a call ends with its worker, and says so.
             self.tasks.shutdown().await;
         }
         self.platform.workers.pools.close(end.saturating_duration_since(Instant::now())).await;
+        // What has just been cut off is recorded.
+        let _in_vain = tokio::time::timeout(LAST_RECORDS, self.platform.runs.tasks.wait()).await;
         self.platform.store.clone().close().await;
     }
 

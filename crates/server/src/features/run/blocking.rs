@@ -20,6 +20,8 @@ pub async fn run(
     request: &Request,
     now: Timestamp,
 ) -> (Run, Ended) {
+    // A server that stops waits for the record.
+    let _recorded = platform.runs.tasks.token();
     let wanted = record::wanted(deployment, request, true, now);
     let ended = execute(platform, deployment, request, None).await;
     let finished = platform.clock.now();

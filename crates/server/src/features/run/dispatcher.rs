@@ -39,6 +39,7 @@ pub struct Runs {
     executing_kib: Arc<Semaphore>,
     /// Bounded by the room that each of them has.
     turns: Arc<Turns<Waiting>>,
+    /// And blocking runs, until they are recorded.
     pub tasks: TaskTracker,
 }
 

@@ -263,16 +263,25 @@ async fn a_run_is_executing_only_once_it_has_a_worker() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_run_that_the_stop_cuts_off_says_so() {
+async fn runs_that_the_stop_cuts_off_say_so_blocking_or_not() {
     let server = impatient().await;
     let world = server.world.clone();
     let run = server.post("/v1/runs?functionName=slow", &json!({})).await.body;
     let path = format!("/v1/runs/{}", run["name"].as_str().unwrap());
     server.becomes(&path, "CREATING").await;
+    let pools = &server.running.platform().workers.pools;
+    let busy = || pools.workers_with(|worker| worker.phase == pool::Phase::Busy).len();
+    tokio::select! {
+        ended = server.call("slow", json!({})) => panic!("{ended}"),
+        () = until(|| busy() == 2, || format!("{} are busy", busy())) => {}
+    }
     server.running.stop().await;
     let server = TestServer::start_in(world).await;
-    let run = server.becomes(&path, "ERROR").await;
+    server.becomes(&path, "ERROR").await;
+    let list = server.get("/v1/runs").await;
+    let runs = list.body.as_array().unwrap();
+    assert_eq!(runs.len(), 2, "{}", list.text);
     let expect = json!({"message": CUT_OFF, "stacktrace": null, "type": "SystemError"});
-    assert_eq!(run["error"], expect);
+    assert!(runs.iter().all(|run| run["error"] == expect), "{}", list.text);
     server.running.stop().await;
 }
