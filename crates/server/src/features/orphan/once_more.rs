@@ -1,10 +1,12 @@
 //! What was asked for twice goes at once, and is removed once more when its first request cannot come any more.
 
+use std::time::Duration;
+
 use dispatch_engine::Clock as _;
 use dispatch_osb::fake::{CallKind, Fault, RawAnswer};
 use serde_json::{Value, json};
 
-use crate::testing::TestPlatform;
+use crate::testing::{TestPlatform, TestServer, World};
 
 const ALL: &str = "/v1/orphan";
 const DB: &str = "/v1/serviceinstance/db";
@@ -70,6 +72,43 @@ async fn an_instance_does_not_wait_for_a_binding_that_may_be_made_late() {
     until_clean(&platform).await;
     assert_eq!(platform.broker.books().count(CallKind::Unbind), 2);
     platform.finish().await;
+}
+
+/// The process ends while the first request hangs, and again while the second does, which the broker has carried out.
+#[tokio::test]
+async fn what_was_sent_twice_without_any_answer_is_removed_once_more_too() {
+    let binding = "/v1/servicebinding/db";
+    for (call, path) in [(CallKind::Provision, DB), (CallKind::Bind, binding)] {
+        let stop_timeout = Duration::from_millis(50);
+        let mut platform = TestPlatform::in_world(World { stop_timeout, ..World::new() }).await;
+        let world = platform.world.clone();
+        platform.broker.fault(call, Fault::HangBefore);
+        platform.broker.fault(call, Fault::HangAfter);
+        platform.ask("db").await;
+        for hanging in 1..=2 {
+            platform.broker.until("it hangs", |books| books.hanging == hanging).await;
+            if hanging == 2 {
+                platform.delete(path).await;
+            }
+            platform.server.running.stop().await;
+            platform.server = TestServer::start_in(world.clone()).await;
+        }
+        let before = world.clock.now();
+        platform.eventually(path, |seen| (seen.status == 404).then_some(())).await;
+        assert_eq!(world.clock.now(), before, "at its normal speed");
+        let count = || {
+            let books = platform.broker.books();
+            books.instances.len() + books.bindings.len()
+        };
+        let left = count();
+        platform.broker.release();
+        platform.broker.until("its end", |books| books.hanging == 0).await;
+        assert_eq!(count(), left + 1, "{call:?}: it is carried out late");
+        until_clean(&platform).await;
+        assert_eq!(count(), left, "{call:?}");
+        platform.server.running.stop().await;
+        platform.broker.finish().await;
+    }
 }
 
 #[tokio::test]

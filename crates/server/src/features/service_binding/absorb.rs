@@ -15,7 +15,8 @@ use jiff::Timestamp;
 
 use crate::broker_operation::{
     Abandoned, Circumstances, Making, Operation, Removal, accepted, is_without_effect,
-    making_polled, removal, removal_polled, resent,
+    making_polled, removal, removal_polled,
+    resent::{self, asked_last},
 };
 
 /// An answer to what is in flight.
@@ -186,7 +187,7 @@ fn removed(mut status: Status, flight: &InFlight, removal: Removal, at: Circumst
         Removal::Gone => {
             status.forget(flight.target);
             operate(&mut status, |on| on.succeeded(flight, String::new(), at));
-            let once_more = resent::take(&mut status.resent, flight.target, flight.begun);
+            let once_more = resent::take(&mut status.resent, flight.target, asked_last(flight, at));
             return Absorbed { once_more, ..Absorbed::of(status) };
         }
         Removal::UnderWay { accepted, description } => {

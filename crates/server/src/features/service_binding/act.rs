@@ -20,6 +20,7 @@ use super::{
     save::{drop_body, forget, save},
 };
 use crate::{
+    broker_operation::resent,
     controller::{self, Flights, Trouble},
     features,
     platform::Platform,
@@ -175,8 +176,13 @@ impl Controller {
     ) -> Result<Next, Trouble> {
         let mut binding = before.clone();
         let replaced = before.status.in_flight.as_ref().filter(|flight| flight.verb == Verb::Bind);
-        if replaced.is_some_and(|replaced| self.flights.is_unsent(replaced.id)) {
-            binding.status.attempt = None;
+        match replaced {
+            Some(replaced) if self.flights.is_unsent(replaced.id) => binding.status.attempt = None,
+            Some(replaced) => {
+                let now = platform.clock.now();
+                resent::unanswered(&mut binding.status.resent, replaced, now);
+            }
+            None => {}
         }
         binding.status.retry = Retry::default();
         binding.status.failure = None;

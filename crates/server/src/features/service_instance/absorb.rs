@@ -14,7 +14,8 @@ use jiff::Timestamp;
 
 use crate::broker_operation::{
     Abandoned, Circumstances, Making, Operation, Removal, accepted, is_without_effect,
-    making_polled, removal, removal_polled, resent,
+    making_polled, removal, removal_polled,
+    resent::{self, asked_last},
 };
 
 /// An answer to what is in flight.
@@ -154,7 +155,7 @@ fn made(mut status: Status, flight: &InFlight, making: Making, at: Circumstances
 fn removed(mut status: Status, flight: &InFlight, removal: Removal, at: Circumstances) -> Absorbed {
     match removal {
         Removal::Gone => {
-            let once_more = resent::take(&mut status.resent, flight.target, flight.begun);
+            let once_more = resent::take(&mut status.resent, flight.target, asked_last(flight, at));
             return Absorbed { status, orphan: None, once_more, gone: true };
         }
         Removal::UnderWay { accepted, description } => {

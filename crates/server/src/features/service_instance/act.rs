@@ -22,6 +22,7 @@ use super::{
     save::{drop_body, forget, save},
 };
 use crate::{
+    broker_operation::resent,
     controller::{self, Flights, Trouble},
     features,
     platform::Platform,
@@ -169,6 +170,10 @@ impl Controller {
             batch = batch.seal(instance.meta.organization, key, body);
             flight.body = Some(version);
         } else {
+            let replaced = before.status.in_flight.as_ref();
+            if let Some(replaced) = replaced.filter(|one| !self.flights.is_unsent(one.id)) {
+                resent::unanswered(&mut instance.status.resent, replaced, now);
+            }
             instance.status.retry = Retry::default();
             instance.status.clear_condition(ConditionKind::DeleteFailed);
         }
