@@ -13,7 +13,7 @@ pub struct ServiceClassInput {
     pub name: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub broker: Option<String>,
-    /// The plan of an instance that names none. Absent or empty: there is none.
+    /// The plan of an instance that names none. Empty: there is none. Absent: none on POST, as it is on PUT.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub default_plan: Option<String>,
 }
@@ -81,6 +81,7 @@ pub const ROUTES: &[Route] = &[
         .query(&["broker"])
         .bodies("", "ServiceClass"),
     Route::new(Operation::UpdateServiceClass, Method::Put, ONE, "serviceclass", 200)
+        .query(&["broker"])
         .bodies("ServiceClassInput", "ServiceClass"),
     Route::new(Operation::DeleteServiceClass, Method::Delete, ONE, "serviceclass", 200)
         .query(&["wait", "broker"])

@@ -269,7 +269,7 @@ impl Pools {
     /// Calls that wait are answered [`CallError::NotFound`], as are new ones; running ones finish.
     pub fn remove(&self, function: Uuid) {
         if let Some(pool) = self.inner.pool(function) {
-            pool.remove();
+            pool.remove(&CallError::NotFound);
             self.inner.forget(function);
         }
     }
@@ -313,7 +313,7 @@ impl Pools {
     pub async fn close(&self, patience: Duration) {
         let pools = self.inner.all();
         for pool in &pools {
-            pool.remove();
+            pool.remove(&CallError::Closed);
         }
         let drained = futures::future::join_all(pools.iter().map(|pool| pool.drained(u64::MAX)));
         if tokio::time::timeout(patience, drained).await.is_err() {

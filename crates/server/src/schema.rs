@@ -4,12 +4,14 @@
 mod faults;
 mod work;
 
-use std::sync::Arc;
+use std::{cell::Cell, sync::Arc};
 
 use bytes::Bytes;
 use dispatch_api::Fault;
 use jsonschema::{Draft, PatternOptions, Validator};
 use serde_json::Value;
+use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
 
 pub use faults::distance;
 
@@ -17,6 +19,12 @@ pub use faults::distance;
 const AT_ONCE_BYTES_MAX: usize = 16 << 10;
 /// Tries of one pattern on one text.
 const BACKTRACK_MAX: usize = 100_000;
+/// A compiled pattern, and what it may remember of texts, in bytes each.
+const PATTERN_BYTES_MAX: usize = 1 << 20;
+/// Patterns of all schemas of one catalogue.
+const CATALOG_PATTERNS_MAX: usize = 2_000;
+/// Schemas that are compiled at one time, for whoever waits for an answer.
+static TURNS: Semaphore = Semaphore::const_new(2);
 /// What the server reads nests no deeper (serde_json).
 const DEPTH_MAX: usize = 128;
 
@@ -29,16 +37,28 @@ pub struct Schema {
 
 impl Schema {
     /// A schema without `$schema` is draft 4 (design §4); nothing outside it is ever fetched. The error is for people.
+    /// Its patterns may take some tenths of a second.
     pub fn new(text: &Value) -> Result<Self, String> {
         work::countable(text)?;
-        let mut options = jsonschema::options()
-            .with_pattern_options(PatternOptions::fancy_regex().backtrack_limit(BACKTRACK_MAX));
+        let patterns = PatternOptions::fancy_regex()
+            .backtrack_limit(BACKTRACK_MAX)
+            .size_limit(PATTERN_BYTES_MAX)
+            .dfa_size_limit(PATTERN_BYTES_MAX);
+        let mut options = jsonschema::options().with_pattern_options(patterns);
         if text.get("$schema").is_none() {
             options = options.with_draft(Draft::Draft4);
         }
         let validator = options.should_validate_formats(true).build(text);
         let validator = validator.map_err(|error| error.to_string())?;
         Ok(Self { text: text.clone(), validator })
+    }
+
+    /// The same, on a thread that may take its time. Must be called inside a tokio runtime.
+    pub async fn compiled(text: &Value) -> Result<Self, String> {
+        let _turn = TURNS.acquire().await;
+        let text = text.clone();
+        let made = tokio::task::spawn_blocking(move || Self::new(&text));
+        made.await.unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()))
     }
 
     /// `None` for no schema, and for one that is none (which was refused when the function was made).
@@ -82,6 +102,32 @@ impl Schema {
     }
 }
 
+/// Whether the schemas of a catalogue can be used, one after the other: all of them together are bounded, too.
+#[derive(Debug)]
+pub struct CatalogSchemas {
+    patterns: Cell<usize>,
+    stopping: CancellationToken,
+}
+
+impl CatalogSchemas {
+    pub const fn new(stopping: CancellationToken) -> Self {
+        Self { patterns: Cell::new(0), stopping }
+    }
+
+    /// `Err`: why not, for people.
+    pub fn check(&self, text: &Value) -> Result<(), String> {
+        if self.stopping.is_cancelled() {
+            return Err("the server is stopping".to_owned());
+        }
+        let patterns = self.patterns.get() + work::countable(text)?;
+        if patterns > CATALOG_PATTERNS_MAX {
+            return Err(format!("the catalogue has more than {CATALOG_PATTERNS_MAX} patterns"));
+        }
+        self.patterns.set(patterns);
+        Schema::new(text).map(drop)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use serde_json::json;
@@ -119,5 +165,58 @@ mod tests {
         let found = endless.faults(&json!(1), &|_| false);
         let found: Vec<_> = found.iter().map(|fault| fault.message.as_str()).collect();
         assert!(found.len() == 1 && found[0].contains("more steps"), "{found:?}");
+    }
+
+    #[test]
+    fn patterns_are_bounded_in_size_number_and_length() {
+        let with = |patterns: Vec<String>| {
+            let members = patterns.into_iter().enumerate();
+            let members = members.map(|(n, one)| (format!("m{n}"), json!({"pattern": one})));
+            Schema::new(&json!({"properties": members.collect::<serde_json::Map<_, _>>()}))
+        };
+        let ordinary = [
+            r"^[\w-]{1,255}$",
+            r"^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?(\.[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?)*$",
+            r"^(?!aws)[a-zA-Z0-9._-]{3,128}$",
+            r"^\d+\.\d+\.\d+(-[0-9A-Za-z.-]+)?$",
+            r"^[^@\s]{1,64}@[^@\s]{1,255}$",
+        ];
+        with(ordinary.map(str::to_owned).to_vec()).unwrap();
+        let large = with(vec![r"(?=a)\w{500}|x(?!b)".to_owned()]).unwrap_err();
+        assert!(large.contains("is not a \"regex\""), "{large}");
+        let pattern = |length: usize| "x".repeat(length);
+        with(vec![pattern(80); 50]).unwrap();
+        let many = with(vec![pattern(1); 51]).unwrap_err();
+        assert_eq!(many, "it has more than 50 patterns");
+        let looks = |count: usize| vec!["(?=a)".repeat(count) + "x"];
+        with(looks(20)).unwrap();
+        let many = with(looks(21)).unwrap_err();
+        assert_eq!(many, "its patterns look around in more than 20 places");
+        with(vec![pattern(4096)]).unwrap();
+        let long = with(vec![pattern(4096), pattern(1)]).unwrap_err();
+        assert_eq!(long, "its patterns are longer than 4096 bytes together");
+        let named = json!({"patternProperties": {pattern(4097): true}});
+        assert!(Schema::new(&named).unwrap_err().contains("longer than 4096"));
+        // A member of this name, and data, are no patterns.
+        let other = json!({"properties": {"pattern": {"enum": [pattern(5000)]}}, "default": {"pattern": pattern(5000)}});
+        Schema::new(&other).unwrap();
+    }
+
+    #[test]
+    fn the_schemas_of_a_catalogue_are_bounded_together_and_end_with_the_server() {
+        let stopping = CancellationToken::new();
+        let all = CatalogSchemas::new(stopping.clone());
+        let members = |count: usize| -> serde_json::Map<String, Value> {
+            (0..count).map(|n| (format!("m{n}"), json!({"pattern": "x"}))).collect()
+        };
+        let one = json!({"properties": members(50)});
+        for _ in 0..40 {
+            all.check(&one).unwrap();
+        }
+        let more = all.check(&json!({"pattern": "x"})).unwrap_err();
+        assert_eq!(more, "the catalogue has more than 2000 patterns");
+        all.check(&json!({})).unwrap();
+        stopping.cancel();
+        assert_eq!(all.check(&json!({})).unwrap_err(), "the server is stopping");
     }
 }

@@ -14,6 +14,9 @@ use crate::worker::StartError;
 pub enum CallError {
     #[error("the function has no workers here")]
     NotFound,
+    /// The pools were closed while it waited.
+    #[error("the server stopped before the call began")]
+    Closed,
     /// HTTP 503.
     #[error("{waiting} calls of the function are waiting already")]
     Overloaded { waiting: usize },

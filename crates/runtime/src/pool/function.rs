@@ -261,7 +261,8 @@ impl Pool {
         state.take_idle(|entry, _| entry.generation != generation)
     }
 
-    pub(super) fn remove(&self) {
+    /// Calls that wait are answered `why`.
+    pub(super) fn remove(&self, why: &CallError) {
         let mut state = self.lock();
         state.current = None;
         state.generations += 1;
@@ -271,7 +272,7 @@ impl Pool {
         drop(state);
         drop(ended);
         for waiter in waiting {
-            let _ = waiter.sender.send(Err(CallError::NotFound));
+            let _ = waiter.sender.send(Err(why.clone()));
         }
     }
 

@@ -14,6 +14,12 @@ const STEPS_PER_VALUE: usize = 8;
 /// Schemas within each other on the way to one value.
 const DEPTH_MAX: usize = 400;
 
+/// Patterns of a schema, and their bytes together: each of them is compiled, which is work before any value is there.
+const PATTERNS_MAX: usize = 50;
+const PATTERN_TEXT_BYTES_MAX: usize = 4096;
+/// Groups that look around: each cuts its pattern into parts that are compiled one by one.
+const LOOKS_MAX: usize = 20;
+
 /// What holds values and no schemas.
 const DATA: [&str; 4] = ["const", "default", "enum", "examples"];
 /// A schema for the same value.
@@ -29,9 +35,10 @@ const FOR_ELEMENTS: [&str; 4] = ["items", "additionalItems", "unevaluatedItems",
 /// A schema for each element in its place.
 const BY_PLACE: [&str; 2] = ["items", "prefixItems"];
 
-/// Whether a schema uses only what can be counted. `Err`: what it uses, for people.
-pub(super) fn countable(root: &Value) -> Result<(), String> {
+/// How many patterns a schema has, if it uses only what can be counted. `Err`: what it uses, for people.
+pub(super) fn countable(root: &Value) -> Result<usize, String> {
     let mut waiting = vec![root];
+    let (mut patterns, mut bytes, mut looks) = (0, 0, 0);
     while let Some(value) = waiting.pop() {
         match value {
             Value::Object(members) => {
@@ -39,6 +46,14 @@ pub(super) fn countable(root: &Value) -> Result<(), String> {
                 {
                     let is_root = std::ptr::eq(value, root);
                     uncountable(root, key, inner, is_root).map_or(Ok(()), Err)?;
+                    for pattern in patterns_of(key, inner) {
+                        patterns += 1;
+                        bytes += pattern.len();
+                        looks += ["(?=", "(?!", "(?<"]
+                            .map(|look| pattern.matches(look).count())
+                            .iter()
+                            .sum::<usize>();
+                    }
                     waiting.push(inner);
                 }
             }
@@ -46,7 +61,29 @@ pub(super) fn countable(root: &Value) -> Result<(), String> {
             _ => {}
         }
     }
-    Ok(())
+    if patterns > PATTERNS_MAX {
+        return Err(format!("it has more than {PATTERNS_MAX} patterns"));
+    }
+    if bytes > PATTERN_TEXT_BYTES_MAX {
+        return Err(format!(
+            "its patterns are longer than {PATTERN_TEXT_BYTES_MAX} bytes together"
+        ));
+    }
+    if looks > LOOKS_MAX {
+        return Err(format!("its patterns look around in more than {LOOKS_MAX} places"));
+    }
+    Ok(patterns)
+}
+
+/// The patterns that a keyword holds, if it is one that does.
+fn patterns_of<'s>(key: &str, value: &'s Value) -> Vec<&'s str> {
+    match (key, value) {
+        ("pattern", Value::String(pattern)) => vec![pattern],
+        ("patternProperties", Value::Object(members)) => {
+            members.keys().map(String::as_str).collect()
+        }
+        _ => Vec::new(),
+    }
 }
 
 fn uncountable(root: &Value, key: &str, value: &Value, is_root: bool) -> Option<String> {

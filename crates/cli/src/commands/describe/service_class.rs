@@ -37,7 +37,8 @@ pub async fn run(session: Session, args: Args) -> Result<(), CliError> {
     let listed: Result<Received<Vec<ServiceInstance>>, CliError> =
         session.call(Operation::ListServiceInstances, &[], &[], NO_BODY).await;
     let instances = listed.map(|listed| listed.body).unwrap_or_default();
-    session.console.block(&page(&found.body, &Seen::of(&found.body, &instances)))
+    let seen = Seen::of(&found.body, &instances);
+    session.console.block(&page(&found.body, &seen, broker))
 }
 
 /// What instances of the class show of it.
@@ -66,14 +67,15 @@ impl Seen {
     }
 }
 
-fn page(class: &ServiceClass, seen: &Seen) -> String {
+/// `broker`: the one that had to be said.
+fn page(class: &ServiceClass, seen: &Seen, broker: Option<&str>) -> String {
     let mut text = head(class);
     if !seen.gives.is_empty() {
         text.push_str(&format!("Gives        {}\n", joined(&seen.gives, " ")));
     }
     text.push_str(&plans(class));
     text.push_str(&parameters(class, seen));
-    text.push_str(&format!("Try   {}\n", example(class)));
+    text.push_str(&format!("Try   {}\n", example(class, broker)));
     text
 }
 
@@ -87,6 +89,7 @@ fn head(class: &ServiceClass) -> String {
     if !class.enabled {
         facts.push("not enabled".to_owned());
     }
+    facts.extend(class.reason.iter().flatten().cloned());
     let metadata = |key: &str| class.metadata.as_ref().and_then(|all| all.get(key)?.as_str());
     if let Some(url) = metadata("documentationUrl") {
         facts.push(format!("docs {url}"));
@@ -170,7 +173,7 @@ fn table(
 }
 
 /// A command that works as it stands, for a plan that takes parameters if there is one.
-fn example(class: &ServiceClass) -> String {
+fn example(class: &ServiceClass, broker: Option<&str>) -> String {
     if !class.enabled {
         let (name, broker) = (quoted(&class.name), quoted(&class.broker));
         return format!("dispatch create serviceclass {name} --broker {broker}");
@@ -187,6 +190,7 @@ fn example(class: &ServiceClass) -> String {
             words.push(format!("--params {}", quoted(&json)));
         }
     }
+    words.extend(broker.map(|broker| format!("--broker {}", quoted(broker))));
     words.push("--wait".to_owned());
     words.join(" ")
 }
@@ -233,7 +237,7 @@ mod tests {
 
     fn check(value: Value, instances: &[ServiceInstance], expect: &str) {
         let class = class(value);
-        assert_eq!(page(&class, &Seen::of(&class, instances)), expect);
+        assert_eq!(page(&class, &Seen::of(&class, instances), None), expect);
     }
 
     #[test]
@@ -320,5 +324,14 @@ BINDING PARAMETER  PLANS  TYPE    DEFAULT  MEANING
 Try   dispatch create serviceinstance my-db c p --wait
 ",
         );
+    }
+
+    #[test]
+    fn a_class_that_two_brokers_have_is_tried_with_its_broker_and_says_what_was_lost() {
+        let class = class(json!({"name": "c", "broker": "b", "plans": [{"name": "p"}],
+            "reason": ["the plan set as its default is not offered any more"]}));
+        let page = page(&class, &Seen::default(), Some("b"));
+        assert!(page.contains("not bindable · the plan set as its default is not"), "{page}");
+        assert!(page.ends_with("create serviceinstance my-db c p --broker b --wait\n"), "{page}");
     }
 }

@@ -36,8 +36,8 @@ pub(super) async fn check(call: &Call, input: &FunctionInput) -> Result<Checked,
     let source = source(input)?;
     let schema = input.schema.clone().unwrap_or_default();
     let schema = Schemas {
-        input: usable_schema("schema.in", schema.input)?,
-        output: usable_schema("schema.out", schema.output)?,
+        input: usable_schema("schema.in", schema.input).await?,
+        output: usable_schema("schema.out", schema.output).await?,
     };
     let timeout_ms = timeout_ms(input.timeout)?;
     let found = call.platform.store.get::<Image>(&call.scope, &image_name).await?;
@@ -95,12 +95,12 @@ fn source(input: &FunctionInput) -> Result<Vec<u8>, ApiError> {
 }
 
 /// `{}` is what clients send for no schema.
-fn usable_schema(field: &str, schema: Option<Value>) -> Result<Option<Value>, ApiError> {
+async fn usable_schema(field: &str, schema: Option<Value>) -> Result<Option<Value>, ApiError> {
     let Some(schema) = schema.filter(|schema| !schema.is_null()) else { return Ok(None) };
     if schema.as_object().is_some_and(serde_json::Map::is_empty) {
         return Ok(None);
     }
-    match Schema::new(&schema) {
+    match Schema::compiled(&schema).await {
         Ok(_) => Ok(Some(schema)),
         Err(why) => Err(ApiError::bad_request(format!("{field} is not a JSON schema: {why}"))),
     }

@@ -65,13 +65,19 @@ pub async fn last_errors(platform: &Platform, of: Uuid) -> Result<Vec<String>, R
             None => ("instance", orphan.spec.instance),
         };
         let (cause, why) = (&orphan.spec.cause, &orphan.status.retry.last_error);
+        let once_more = "purge=true does not wait for that";
         match (orphan.spec.not_before, why) {
             (None, None) => None,
             (None, Some(why)) => {
                 Some(format!("{what} {id}, which was given up, is still at the broker: {why}"))
             }
-            (Some(at), None) => Some(format!("{what} {id} is removed once more at {at}: {cause}; purge=true does not wait for that")),
-            (Some(_), Some(why)) => Some(format!("{what} {id} is removed once more: {why}")),
+            (Some(at), None) => {
+                let at = at.strftime("%FT%TZ");
+                Some(format!("{what} {id} is removed once more at {at}: {cause}; {once_more}"))
+            }
+            (Some(_), Some(why)) => {
+                Some(format!("{what} {id} is removed once more: {why}; {once_more}"))
+            }
         }
     });
     Ok(words.collect())

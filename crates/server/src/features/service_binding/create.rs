@@ -98,7 +98,7 @@ async fn spec(
     let schema = plan.and_then(|plan| plan.bind_schema());
     let what = format!("bindings of {}/{}", wanted.class_name, wanted.plan_name);
     let object = format!("service binding {name}");
-    check(&object, &what, schema, parameters.as_ref(), all.as_ref())?;
+    check(&object, &what, schema, parameters.as_ref(), all.as_ref()).await?;
     Ok(Spec {
         instance: instance.meta.id,
         instance_name: instance.meta.name.clone(),

@@ -29,7 +29,7 @@ use super::{
 use crate::{
     controller::{self, Trouble},
     platform::Platform,
-    schema::Schema,
+    schema::CatalogSchemas,
 };
 
 /// The controller of brokers.
@@ -139,10 +139,14 @@ async fn read(platform: &Platform, broker: &Object<ServiceBroker>, batch: &mut B
         CatalogFetched::Failed(words) => return Read::Unreachable(words),
     };
     // A catalogue is long and its schemas are foreign: a thread that may take its time.
-    let checked = tokio::task::spawn_blocking(move || {
-        validate(&document, &|schema| Schema::new(schema).map(drop))
-    });
-    let validated = match checked.await.unwrap_or_else(|panic| resume_unwind(panic.into_panic())) {
+    let schemas = CatalogSchemas::new(platform.stopping.clone());
+    let checked =
+        tokio::task::spawn_blocking(move || validate(&document, &|schema| schemas.check(schema)));
+    let validated = checked.await.unwrap_or_else(|panic| resume_unwind(panic.into_panic()));
+    if platform.stopping.is_cancelled() {
+        return Read::Unreachable("the server stopped while it was read".to_owned());
+    }
+    let validated = match validated {
         Ok(validated) => validated,
         Err(faults) => {
             let words = controller::in_words(&faults);

@@ -13,7 +13,11 @@ pub async fn create(call: &Call) -> Result<Answer, ApiError> {
     let find = || async {
         let found = find_class(&call.platform, &call.scope, which, true).await?;
         let offering = found.ok_or_else(|| {
-            ApiError::bad_request(format!("Service class {name} is in no broker's catalogue"))
+            let place = match which.broker {
+                Some(broker) => format!("not in the catalogue of a broker {broker}"),
+                None => "in no broker's catalogue".to_owned(),
+            };
+            ApiError::bad_request(format!("Service class {name} is {place}"))
         })?;
         match offering.is_enabled() {
             true => Err(ApiError::already_exists(Kind::ServiceClass, name)),
@@ -22,7 +26,8 @@ pub async fn create(call: &Call) -> Result<Answer, ApiError> {
     };
     let offering = decide(call, find, |offering, decision| {
         decision.enabled = Some(true);
-        decision.default_plan = offering.default_plan_of(input.default_plan.as_deref())?;
+        let default_plan = input.default_plan.as_deref().unwrap_or_default();
+        decision.default_plan = offering.default_plan_of(default_plan)?;
         Ok(())
     })
     .await?;

@@ -72,9 +72,17 @@ impl Offering {
         self.plans().find(|plan| plan.id == id)
     }
 
+    /// Whether a default was set that the organization does not have any more.
+    pub fn has_lost_default(&self) -> bool {
+        let was_set = self.decision().is_some_and(|class| class.spec.default_plan.is_some());
+        was_set && self.default_plan().is_none()
+    }
+
     /// The catalogue's id of a plan that is to be the default. Empty: none is.
-    pub fn default_plan_of(&self, name: Option<&str>) -> Result<Option<String>, ApiError> {
-        let Some(name) = name.filter(|name| !name.is_empty()) else { return Ok(None) };
+    pub fn default_plan_of(&self, name: &str) -> Result<Option<String>, ApiError> {
+        if name.is_empty() {
+            return Ok(None);
+        }
         let plan = self.plans().find(|plan| plan.name == name).ok_or_else(|| {
             let (class, names) = (&self.service().name, self.plan_names());
             let message =
@@ -123,10 +131,15 @@ impl Offering {
             (None, _) => Err(ApiError::bad_request(format!(
                 "Service class {class} has no plan that may be used"
             ))),
-            (Some(_), Some(_)) => Err(ApiError::new(
-                ErrorCode::Required,
-                format!("servicePlan in body is required: {class} has {}", self.plan_names()),
-            )),
+            (Some(_), Some(_)) => {
+                let lost = match self.has_lost_default() {
+                    true => "; the plan set as its default is not offered any more",
+                    false => "",
+                };
+                let names = self.plan_names();
+                let message = format!("servicePlan in body is required: {class} has {names}{lost}");
+                Err(ApiError::new(ErrorCode::Required, message))
+            }
         }
     }
 

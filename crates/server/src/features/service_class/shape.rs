@@ -10,8 +10,6 @@ use super::Offering;
 pub(super) fn to_wire(offering: &Offering) -> Wire {
     let (service, broker) = (offering.service(), &offering.broker);
     let default_plan = offering.default_plan().map(|plan| plan.name.clone());
-    let was_set = offering.decision().is_some_and(|class| class.spec.default_plan.is_some());
-    let is_lost = was_set && default_plan.is_none();
     Wire {
         id: offering.id(),
         kind: Kind::ServiceClass.as_str().to_owned(),
@@ -25,7 +23,9 @@ pub(super) fn to_wire(offering: &Offering) -> Wire {
         plans: offering.plans().map(|plan| self::plan(offering, plan)).collect(),
         default_plan,
         status: Phase::Ready.as_str().to_owned(),
-        reason: is_lost.then(|| vec!["the plan set as its default is not offered any more".into()]),
+        reason: offering
+            .has_lost_default()
+            .then(|| vec!["the plan set as its default is not offered any more".into()]),
         created_time: broker.meta.created.as_second(),
         tags: None,
     }

@@ -12,13 +12,17 @@ pub async fn update(call: &Call) -> Result<Answer, ApiError> {
     if input.name.as_deref().is_some_and(|named| named != name) {
         return Err(ApiError::bad_request("the name in the body is not the one in the path"));
     }
-    let which = Which { name: Some(name), id: None, broker: input.broker.as_deref() };
+    let broker = input.broker.as_deref().or_else(|| call.query("broker"));
+    let which = Which { name: Some(name), id: None, broker };
     let find = || async {
         let found = find_class(&call.platform, &call.scope, which, false).await?;
         found.ok_or_else(|| ApiError::not_found(Kind::ServiceClass, name))
     };
     let offering = decide(call, find, |offering, decision| {
-        decision.default_plan = offering.default_plan_of(input.default_plan.as_deref())?;
+        // What is not said stays: a document that was read while its default was not offered does not end it.
+        if let Some(name) = &input.default_plan {
+            decision.default_plan = offering.default_plan_of(name)?;
+        }
         Ok(())
     })
     .await?;
@@ -77,6 +81,7 @@ mod tests {
             ("/v1/serviceclass/nope", json!({"defaultPlan": "small"})),
             ("/v1/serviceclass/fake-kv", json!({"defaultPlan": "only"})),
             (CLASS, json!({"broker": "nope", "defaultPlan": "small"})),
+            ("/v1/serviceclass/fake-db?broker=nope", json!({"defaultPlan": "small"})),
         ] {
             assert_eq!(platform.put(path, &body).await.status, 404, "{path} {body}");
         }
@@ -99,7 +104,12 @@ mod tests {
         assert_eq!(class["reason"], json!(["the plan set as its default is not offered any more"]));
         let wish = json!({"name": "a", "serviceClass": "fake-db"});
         let none = platform.post("/v1/serviceinstance", &wish).await;
-        assert_eq!((none.status, none.body["code"].as_i64()), (422, Some(602)), "{}", none.text);
+        let lost = "servicePlan in body is required: fake-db has small, rotating; \
+                    the plan set as its default is not offered any more";
+        assert_eq!((none.status, &none.body["message"]), (422, &json!(lost)));
+        // Whoever puts back what was read, or misspells, does not end it.
+        let again = platform.put(CLASS, &json!({"name": "fake-db", "default_plan": "small"})).await;
+        assert_eq!((again.status, again.body.get("defaultPlan")), (200, None), "{}", again.text);
         platform.put("/v1/servicebroker/fake?wait=30", &broker(&some)).await;
         assert_eq!(platform.get(CLASS).await.body["defaultPlan"], "large");
         platform.finish().await;

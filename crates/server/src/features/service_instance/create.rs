@@ -78,7 +78,7 @@ async fn spec(
     let given = parameters::merged(broker.spec.parameters.as_ref(), input.parameters)?;
     let secrets = names(input.secret_parameters)?;
     let all = with_secrets(call, given.clone(), &secrets).await?;
-    parameters::check(&object, &what, plan.create_schema(), given.as_ref(), all.as_ref())?;
+    parameters::check(&object, &what, plan.create_schema(), given.as_ref(), all.as_ref()).await?;
 
     let binding = input.binding.unwrap_or_default();
     let bindable = plan.is_bindable(service);
@@ -88,7 +88,7 @@ async fn spec(
         let all = with_secrets(call, binding_parameters.clone(), &binding_secrets).await?;
         let what = format!("bindings of {what}");
         let given = binding_parameters.as_ref();
-        parameters::check(&object, &what, plan.bind_schema(), given, all.as_ref())?;
+        parameters::check(&object, &what, plan.bind_schema(), given, all.as_ref()).await?;
     }
     Ok(Spec {
         broker: broker.meta.id,

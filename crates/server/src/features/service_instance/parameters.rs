@@ -56,7 +56,7 @@ pub async fn merge_secrets(
 
 /// Refuses parameters that do not fit the schema, naming all that is wrong (OSB-043). Nothing was sent to the broker.
 /// `given` are those among them that may be quoted; the others are values of secrets.
-pub fn check(
+pub async fn check(
     object: &str,
     offering: &str,
     schema: Option<&Value>,
@@ -65,7 +65,7 @@ pub fn check(
 ) -> Result<(), ApiError> {
     let Some(schema) = schema else { return Ok(()) };
     // One that cannot be used was a warning when the catalogue was read, and is in no catalogue since.
-    let Ok(schema) = Schema::new(schema) else { return Ok(()) };
+    let Ok(schema) = Schema::compiled(schema).await else { return Ok(()) };
     let parameters = Value::Object(parameters.cloned().unwrap_or_default());
     let is_secret = |key: &str| given.is_none_or(|given| given.get(key).is_none());
     let faults = schema.faults(&parameters, &is_secret);
