@@ -10,9 +10,10 @@ use serde::{Deserialize, Serialize, Serializer};
 use uuid::Uuid;
 
 use crate::frame::Load;
-use crate::host::Interpreter;
+use crate::host::{Interpreter, Language};
 use crate::layer::{Digest, Layers};
 use crate::spawn::{HostBase, LayerMount, Limits, NetworkSpec, RootSpec, WorkerSpec};
+use crate::worker::argv;
 
 /// Which credentials of a binding; versions count up from 1 with each rotation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -30,7 +31,7 @@ pub struct Program {
 }
 
 impl Program {
-    /// `argv`: the program and its arguments, as seen inside: [`python3_argv`].
+    /// `argv`: the program and its arguments, as seen inside: [`argv`].
     #[must_use]
     pub fn new(argv: Vec<String>, base: HostBase) -> Self {
         let text = serde_json::to_vec(&(&argv, &base)).expect("texts and UTF-8 paths only");
@@ -38,9 +39,9 @@ impl Program {
     }
 
     #[must_use]
-    pub fn python3(interpreter: &Interpreter) -> Self {
-        let argv = python3_argv(&interpreter.executable.to_string_lossy());
-        Self::new(argv, interpreter.base())
+    pub fn of(interpreter: &Interpreter) -> Self {
+        let executable = interpreter.executable.to_string_lossy();
+        Self::new(argv(interpreter.language, &executable), interpreter.base())
     }
 
     #[must_use]
@@ -81,13 +82,16 @@ pub struct RevisionSpec {
 
 /// Where a function's source is, inside its workers.
 pub const CODE: &str = "/function";
-/// Below it, each dependency layer has a directory: `/dependencies/0` and so on.
+/// Below it, each of Python's dependency layers has a directory: `/dependencies/0` and so on.
 pub const DEPENDENCIES: &str = "/dependencies";
+/// JavaScript's dependency layer, where both `require` and `import` look for what a function's own
+/// `node_modules` do not have.
+pub const NODE_MODULES: &str = "/node_modules";
 
 impl RevisionSpec {
-    /// A Python function from its layers, with default limits, no network and no bindings.
+    /// A function from its layers, with default limits, no network and no bindings.
     #[must_use]
-    pub fn python3(
+    pub fn new(
         organization: Uuid,
         interpreter: &Interpreter,
         program: Arc<Program>,
@@ -101,23 +105,43 @@ impl RevisionSpec {
             inside: inside.into(),
             read_only: true,
         };
-        let inside: Vec<String> =
-            (0..dependencies.len()).map(|number| format!("{DEPENDENCIES}/{number}")).collect();
+        let limits = Limits::default();
+        let inside = directories(interpreter.language, dependencies.len());
         let mut mounts = vec![mount(&code, CODE)];
         mounts.extend(dependencies.iter().zip(&inside).map(|(layer, at)| mount(layer, at)));
         Self {
             organization,
             program,
-            environment: Vec::new(),
+            environment: environment(interpreter.language, &limits),
             layers: mounts,
             load: Load { handler, code: CODE.to_owned(), dependencies: inside },
             code_digest: code.to_string(),
             base_digest: interpreter.digest.clone(),
             dependency_digests: dependencies.iter().map(ToString::to_string).collect(),
             bindings: Vec::new(),
-            limits: Limits::default(),
+            limits,
             network: NetworkSpec::None,
         }
+    }
+}
+
+/// V8 takes its heap's size from the machine, not from the sandbox: without this it would be killed
+/// at the limit with garbage in hand. A quarter is for what is not in the heap.
+fn environment(language: Language, limits: &Limits) -> Vec<(String, String)> {
+    match language {
+        Language::Python3 => Vec::new(),
+        Language::NodeJs => {
+            let heap = (limits.memory_bytes >> 20) * 3 / 4;
+            vec![("NODE_OPTIONS".to_owned(), format!("--max-old-space-size={heap}"))]
+        }
+    }
+}
+
+/// Where dependency layers are, inside.
+fn directories(language: Language, count: usize) -> Vec<String> {
+    match language {
+        Language::Python3 => (0..count).map(|number| format!("{DEPENDENCIES}/{number}")).collect(),
+        Language::NodeJs => (0..count.min(1)).map(|_| NODE_MODULES.to_owned()).collect(),
     }
 }
 
@@ -181,15 +205,6 @@ impl fmt::Debug for RevisionId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "RevisionId({self})")
     }
-}
-
-/// The argv of a Python worker. Isolated and without `site`, which would double the start;
-/// no bytecode is written, because layers are read-only.
-#[must_use]
-pub fn python3_argv(interpreter: &str) -> Vec<String> {
-    [interpreter, "-I", "-S", "-B", "-X", "utf8", "-c", crate::worker::PYTHON3_WORKER]
-        .map(str::to_owned)
-        .to_vec()
 }
 
 #[cfg(test)]

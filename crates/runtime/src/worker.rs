@@ -17,6 +17,7 @@ use tokio::time::Instant;
 use uuid::Uuid;
 
 use crate::frame::Failure;
+use crate::host::Language;
 use crate::logs::{LogTap, Logs};
 use crate::spawn::{Confinement, Exit, Process};
 use channel::Channel;
@@ -24,8 +25,22 @@ use channel::Channel;
 pub use call::BeginError;
 pub use start::{Interpreter, Start, StartError};
 
-/// The program text of the Python worker, for `python3 -c`.
-pub const PYTHON3_WORKER: &str = include_str!("../../../languages/python3/worker.py");
+/// The workers' side of the frames, as texts that their interpreters take as an argument.
+const PYTHON3: &str = include_str!("../../../languages/python3/worker.py");
+const NODEJS: &str = include_str!("../../../languages/nodejs/worker.js");
+
+/// The argv of a worker, with the interpreter as seen inside.
+///
+/// Python is isolated and without `site`, which would double the start; no bytecode is written,
+/// because layers are read-only.
+#[must_use]
+pub fn argv(language: Language, interpreter: &str) -> Vec<String> {
+    let words: &[&str] = match language {
+        Language::Python3 => &[interpreter, "-I", "-S", "-B", "-X", "utf8", "-c", PYTHON3],
+        Language::NodeJs => &[interpreter, "-e", NODEJS],
+    };
+    words.iter().copied().map(str::to_owned).collect()
+}
 
 /// Clock and randomness, handed in so that tests own them.
 #[derive(Debug, Clone, Copy)]

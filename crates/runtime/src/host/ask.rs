@@ -18,6 +18,7 @@ pub(super) fn ask(program: &Path, arguments: &[&OsStr]) -> io::Result<Vec<u8>> {
     let mut child = Command::new(program)
         .args(arguments)
         .current_dir("/")
+        .env_remove("NODE_OPTIONS")
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::null())

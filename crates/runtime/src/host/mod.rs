@@ -2,11 +2,16 @@
 //! system that come with them. It runs nothing but the interpreter's own answer about itself.
 
 mod ask;
+mod interpreter;
+mod language;
+mod nodejs;
 mod python3;
 
 use std::path::{Path, PathBuf};
 
-pub use python3::{HostError, Interpreter, python3};
+pub use interpreter::{HostError, Interpreter, find};
+pub use language::Language;
+pub use nodejs::npm;
 
 use crate::spawn::HostBase;
 

@@ -146,7 +146,7 @@ pub(crate) fn is_root() -> bool {
 
 pub(crate) fn root() -> RootSpec {
     static PYTHON: OnceLock<Interpreter> = OnceLock::new();
-    let python = PYTHON.get_or_init(|| host::python3(None).unwrap());
+    let python = PYTHON.get_or_init(|| host::find(host::Language::Python3, None).unwrap());
     RootSpec { base: python.base(), layers: Vec::new() }
 }
 

@@ -3,6 +3,8 @@
 #[cfg(test)]
 mod builds;
 #[cfg(test)]
+mod javascript;
+#[cfg(test)]
 mod loading;
 #[cfg(test)]
 mod memory;

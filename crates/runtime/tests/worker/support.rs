@@ -6,14 +6,15 @@ use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 use dispatch_runtime::frame::{Failure, Load};
+use dispatch_runtime::host::Language;
 use dispatch_runtime::logs::{FunctionLog, Logs};
 use dispatch_runtime::pool::{Answer, Call, CallError, Phase, Pools, Settings};
-use dispatch_runtime::revision::{BindingVersion, Program, Revision, RevisionSpec, python3_argv};
+use dispatch_runtime::revision::{BindingVersion, Program, Revision, RevisionSpec};
 use dispatch_runtime::spawn::{
     DirectSpawner, HostBase, Limits, NetworkSpec, RootSpec, Spawn, WorkerSpec,
 };
 use dispatch_runtime::worker::{
-    Ambient, CallInput, Finished, Interpreter, Start, StartError, Worker,
+    Ambient, CallInput, Finished, Interpreter, Start, StartError, Worker, argv,
 };
 use tempfile::TempDir;
 use uuid::Uuid;
@@ -52,6 +53,14 @@ pub(crate) struct Running {
 }
 
 pub(crate) async fn start(files: &[(&str, &str)], handler: &str) -> Result<Running, StartError> {
+    start_in(Language::Python3, files, handler).await
+}
+
+pub(crate) async fn start_in(
+    language: Language,
+    files: &[(&str, &str)],
+    handler: &str,
+) -> Result<Running, StartError> {
     let source = source(files);
     let log = Arc::new(FunctionLog::default());
     let start = Start {
@@ -62,10 +71,13 @@ pub(crate) async fn start(files: &[(&str, &str)], handler: &str) -> Result<Runni
         on_exit: Box::new(|_| ()),
     };
     let id = Uuid::from_u64_pair(random(), random());
-    let spec =
-        WorkerSpec::new(id, Uuid::nil(), python3_argv("/usr/bin/python3"), RootSpec::default());
+    let program = match language {
+        Language::Python3 => "/usr/bin/python3",
+        Language::NodeJs => "/usr/bin/node",
+    };
+    let spec = WorkerSpec::new(id, Uuid::nil(), argv(language, program), RootSpec::default());
     let interpreter = Interpreter::start(start, spec).await?;
-    assert_eq!(interpreter.hello().language, "python3");
+    assert_eq!(interpreter.hello().language, language.as_str());
     let load = Load {
         handler: handler.to_owned(),
         code: source.path().to_str().unwrap().to_owned(),
@@ -157,7 +169,10 @@ impl Stage {
         self.sources.push(source);
         Arc::new(Revision::new(RevisionSpec {
             organization: Uuid::nil(),
-            program: Arc::new(Program::new(python3_argv("/usr/bin/python3"), HostBase::default())),
+            program: Arc::new(Program::new(
+                argv(Language::Python3, "/usr/bin/python3"),
+                HostBase::default(),
+            )),
             environment: Vec::new(),
             layers: Vec::new(),
             load: Load {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use dispatch_runtime::build::{BuildError, Builder, Built, SourceBuild};
-use dispatch_runtime::host::{Interpreter, python3};
+use dispatch_runtime::host::{Interpreter, Language, find};
 use dispatch_runtime::layer::{Digest, Layers};
 use dispatch_runtime::network::Dial;
 use dispatch_runtime::pool::{Pools, Settings};
@@ -42,7 +42,7 @@ impl Workshop {
         let shelf = dir.path().join("shelf");
         std::fs::create_dir(&shelf).unwrap();
         open_to_all(dir.path());
-        let interpreter = python3(None).unwrap();
+        let interpreter = find(Language::Python3, None).unwrap();
         let instance = Uuid::from_u64_pair(random(), random() ^ u64::from(std::process::id()));
         let mut config = SpawnerConfig::new(instance, vec![layers.root().to_owned()]);
         config.base_roots = vec![executable.parent().unwrap().to_owned(), shelf];
@@ -78,8 +78,8 @@ impl Workshop {
     pub(crate) fn spec(&self, code: Digest, dependencies: &[Digest]) -> RevisionSpec {
         let (layers, handler) = (self.builder.layers(), String::new());
         let python = &self.interpreter;
-        let program = Arc::new(Program::python3(python));
-        RevisionSpec::python3(ORGANIZATION, python, program, layers, code, dependencies, handler)
+        let program = Arc::new(Program::of(python));
+        RevisionSpec::new(ORGANIZATION, python, program, layers, code, dependencies, handler)
     }
 
     /// Names below the layers' directory: what is there, and what is left over.
