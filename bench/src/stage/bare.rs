@@ -13,12 +13,12 @@ use bytes::Bytes;
 use dispatch_engine::{Clock as _, Entropy as _, SystemClock, SystemEntropy};
 use dispatch_runtime::{
     frame::Load,
-    host,
+    host::{self, Language},
     logs::FunctionLog,
-    revision::{CODE, python3_argv},
+    revision::CODE,
     spawn::{DirectSpawner, LayerMount, RootSpec, Spawn, WorkerSpec},
     spawner::{self, Helper, Spawner, SpawnerConfig, UidRange},
-    worker::{Ambient, CallInput, Interpreter, Outcome, Start, Worker},
+    worker::{self, Ambient, CallInput, Interpreter, Outcome, Start, Worker},
 };
 use tokio::runtime::Runtime;
 
@@ -57,7 +57,7 @@ pub fn prepare(directory: &Path) -> Result<Prepared, Trouble> {
         .map_err(Trouble::io("write a function"))?;
     let mut config = SpawnerConfig::new(SystemEntropy.uuid(), vec![layers]);
     config.uids = UIDS;
-    let found = host::python3(std::env::var_os("PATH").as_deref());
+    let found = host::find(Language::Python3, std::env::var_os("PATH").as_deref());
     config.base_roots = found.map(|found| found.prefixes).unwrap_or_default();
     let helper = spawner::start(&config)
         .inspect_err(|error| note(&format!("no sandbox for the bare worker: {error}")))
@@ -78,7 +78,7 @@ pub struct Bare {
 impl Bare {
     pub fn new(prepared: Prepared) -> Result<Self, Trouble> {
         let Prepared { helper, code } = prepared;
-        let python = host::python3(std::env::var_os("PATH").as_deref())
+        let python = host::find(Language::Python3, std::env::var_os("PATH").as_deref())
             .map_err(|error| Trouble::Missing(error.to_string()))?;
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
         let runtime = runtime.map_err(Trouble::io("make a runtime"))?;
@@ -141,7 +141,7 @@ impl Bare {
             grace: GRACE,
             on_exit: Box::new(|_| {}),
         };
-        let argv = python3_argv(&self.python.executable.to_string_lossy());
+        let argv = worker::argv(Language::Python3, &self.python.executable.to_string_lossy());
         let spec = WorkerSpec::new(SystemEntropy.uuid(), uuid::Uuid::nil(), argv, root);
         let load = Load {
             handler: HELLO_HANDLER.to_owned(),

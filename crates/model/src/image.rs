@@ -40,10 +40,18 @@ pub struct Status {
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Built {
+    /// The base image's: `python3`.
+    #[serde(default = "python3")]
+    pub runtime: String,
     /// Digest of the dependency layer; `None` without dependencies.
     pub layer: Option<String>,
     /// The base image's digest that it was built on.
     pub base_digest: String,
+}
+
+/// What images had before there was another runtime.
+fn python3() -> String {
+    "python3".to_owned()
 }
 
 impl Noun for Image {

@@ -5,6 +5,8 @@
 //! stores nothing but the layer; the server keeps the log and decides what is built.
 
 mod job;
+mod npm;
+mod packages;
 mod pip;
 mod source;
 
@@ -19,7 +21,9 @@ use crate::spawn::{Spawn, SpawnError};
 use crate::worker::Ambient;
 
 pub use job::{INPUT, Job, OUTPUT, SCRATCH};
-pub use pip::{PipBuild, PipSettings};
+pub use npm::NpmBuild;
+pub use packages::PackageSettings;
+pub use pip::PipBuild;
 pub use source::SourceBuild;
 
 /// Why there is no layer. Each reads after "failed to build: ".

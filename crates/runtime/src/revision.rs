@@ -4,6 +4,7 @@
 //! another one are on their way out. Nothing here is secret: bindings appear by version only.
 
 use std::fmt;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize, Serializer};
@@ -100,15 +101,15 @@ impl RevisionSpec {
         dependencies: &[Digest],
         handler: String,
     ) -> Self {
-        let mount = |layer: &Digest, inside: &str| LayerMount {
-            host: layers.path(*layer),
-            inside: inside.into(),
-            read_only: true,
-        };
         let limits = Limits::default();
-        let inside = directories(interpreter.language, dependencies.len());
-        let mut mounts = vec![mount(&code, CODE)];
-        mounts.extend(dependencies.iter().zip(&inside).map(|(layer, at)| mount(layer, at)));
+        let mut mounts =
+            vec![LayerMount { host: layers.path(code), inside: CODE.into(), read_only: true }];
+        let mut inside = Vec::new();
+        for (number, layer) in dependencies.iter().enumerate() {
+            let (host, at) = place(interpreter.language, layers.path(*layer), number);
+            mounts.push(LayerMount { host, inside: at.clone().into(), read_only: true });
+            inside.push(at);
+        }
         Self {
             organization,
             program,
@@ -137,11 +138,12 @@ fn environment(language: Language, limits: &Limits) -> Vec<(String, String)> {
     }
 }
 
-/// Where dependency layers are, inside.
-fn directories(language: Language, count: usize) -> Vec<String> {
+/// What of a dependency layer is mounted, and where. Node.js looks in one place only, so that its
+/// images have one such layer.
+fn place(language: Language, layer: PathBuf, number: usize) -> (PathBuf, String) {
     match language {
-        Language::Python3 => (0..count).map(|number| format!("{DEPENDENCIES}/{number}")).collect(),
-        Language::NodeJs => (0..count.min(1)).map(|_| NODE_MODULES.to_owned()).collect(),
+        Language::Python3 => (layer, format!("{DEPENDENCIES}/{number}")),
+        Language::NodeJs => (layer.join("node_modules"), NODE_MODULES.to_owned()),
     }
 }
 

@@ -7,7 +7,7 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 
-use crate::pip;
+use crate::packages::Build;
 
 /// What can be set, with its default. Unknown keys are refused.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -40,7 +40,7 @@ pub struct Settings {
     /// How long calls may go on once the server was asked to stop, in milliseconds (decision 19a).
     pub stop_timeout_ms: u64,
     /// How dependencies are installed, and from where.
-    pub build: pip::Build,
+    pub build: Build,
 }
 
 /// The user that a package makes. Where it is missing, a server that was started as root stays so, and warns.
@@ -63,7 +63,7 @@ impl Default for Settings {
             allow_private_addresses: true,
             broker_timeout_ms: 60_000,
             stop_timeout_ms: 30_000,
-            build: pip::Build::default(),
+            build: Build::default(),
         }
     }
 }
@@ -119,12 +119,10 @@ impl Settings {
         Ok(settings)
     }
 
-    /// Anything but loopback needs TLS or a word that it is meant; and what `build.pip` says must be usable.
+    /// Anything but loopback needs TLS or a word that it is meant; and what `build` says must be usable.
     pub fn check(&self) -> Result<(), SettingsError> {
-        self.build.pip.check().map_err(|(key, why)| SettingsError::Wrong {
-            origin: format!("build.pip.{key}"),
-            why,
-        })?;
+        let wrong = |(origin, why)| SettingsError::Wrong { origin, why };
+        self.build.check().map_err(wrong)?;
         if self.listen.ip().is_loopback() || self.insecure_listen {
             return Ok(());
         }
@@ -246,7 +244,7 @@ mod tests {
             ("DISPATCH_SERVER_BUILD_PIP_CERTIFICATES", "1"),
         ];
         let pip = load(file, &variables).unwrap().build.pip;
-        assert_eq!(pip.index_url, crate::pip::Address::new("https://a/simple"));
+        assert_eq!(pip.index_url, crate::packages::Address::new("https://a/simple"));
         assert_eq!(pip.hosts, ["c", "d:8443"]);
         assert_eq!((pip.timeout_seconds, pip.no_index), (5, false));
         assert_eq!(pip.certificates, PathBuf::from("1"));
@@ -256,7 +254,7 @@ mod tests {
         };
         let meant = "unknown key build.pip.index_uri; did you mean build.pip.index_url?";
         check("[build.pip]\nindex_uri = 1", &[], meant);
-        check("[build.npm]\nindex = 1", &[], "unknown key build.npm; did you mean build.pip?");
+        check("[build.nmp]\nx = 1", &[], "unknown key build.nmp; did you mean build.npm?");
         let variable = [("DISPATCH_SERVER_BUILD_PIP_HOST", "x")];
         check("", &variable, "unknown key build_pip_host; did you mean build_pip_hosts?");
         check("[build.pip]\nproxy = \"https://x:1\"", &[], "other kinds of proxy are not known");

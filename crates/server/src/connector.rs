@@ -129,7 +129,7 @@ mod tests {
 
     use super::*;
     use crate::{
-        pip::Config,
+        packages::Build,
         testing::{TestPlatform, TestServer, World},
     };
 
@@ -197,7 +197,7 @@ def handle(ctx, payload):
 
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
     async fn credentials_that_name_this_server_lead_nowhere() {
-        let server = TestServer::start_in(World::sandboxed(Config::default())).await;
+        let server = TestServer::start_in(World::sandboxed(Build::default())).await;
         let platform = TestPlatform { server, broker: FakeBroker::start().await.unwrap() };
         platform.register("fake").await;
         platform.make_image().await;

@@ -16,7 +16,7 @@ mod features;
 mod first_start;
 mod functions;
 mod http;
-pub mod pip;
+pub mod packages;
 mod platform;
 mod proxy;
 mod reload;

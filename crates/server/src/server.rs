@@ -36,7 +36,6 @@ use crate::{
     first_start::{self, Addresses, FirstStartError},
     functions::Functions,
     http::Authenticator,
-    pip::Plan,
     platform::{Platform, Wakers},
     run_as::{RunAs, RunAsError},
     upkeep,
@@ -143,8 +142,8 @@ pub async fn start(settings: Settings, parts: Parts) -> Result<Running, StartErr
     let connector = Arc::new(Connector::new(settings.allow_private_addresses));
     connector.set_own(vec![addresses.control_plane, addresses.gateway, addresses.gateway_tls]);
     let layers = settings.data.join("layers");
-    let pip = Plan::new(&settings.build.pip);
-    let workers = Arc::new(Workers::new(machine, layers, Arc::clone(&connector), pip)?);
+    let workers =
+        Arc::new(Workers::new(machine, layers, Arc::clone(&connector), settings.build.plans())?);
     let stop = CancellationToken::new();
     let mut controllers = Vec::new();
     let platform = Arc::new_cyclic(|weak| {

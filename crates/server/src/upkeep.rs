@@ -117,7 +117,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::{pip::Config, testing::TestServer};
+    use crate::{packages::Build, testing::TestServer};
 
     fn on_disk(server: &TestServer) -> usize {
         let root = server.running.platform().workers.builder.layers().root().to_owned();
@@ -131,7 +131,7 @@ mod tests {
 
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
     async fn a_layer_stays_while_a_function_or_a_worker_needs_it_and_then_goes() {
-        let server = TestServer::with_python(Config::default()).await;
+        let server = TestServer::with_python(Build::default()).await;
         let text = "import time\ndef handle(ctx, seconds):\n    time.sleep(seconds)\n    import lazy\n    return lazy.N\n";
         let handler = || json!({"handler": "hello.handle"});
         let files =
@@ -166,7 +166,7 @@ mod tests {
 
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
     async fn a_layer_that_is_gone_is_made_again_for_the_call_that_misses_it() {
-        let server = TestServer::with_python(Config::default()).await;
+        let server = TestServer::with_python(Build::default()).await;
         server
             .function(
                 "f",
@@ -190,7 +190,7 @@ mod tests {
 
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
     async fn a_build_that_ends_during_a_sweep_keeps_its_layer() {
-        let server = TestServer::with_python(Config::default()).await;
+        let server = TestServer::with_python(Build::default()).await;
         let files = [("hello.py", "def handle(ctx, x):\n    return x\n".to_owned())];
         server.function("f", &files, json!({})).await;
         server.delete("/v1/function/f").await;

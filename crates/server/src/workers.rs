@@ -1,6 +1,7 @@
 //! This machine's function workers, as the features see them: pools, builds, and the interpreters that the machine has.
 
 use std::{
+    collections::BTreeMap,
     io,
     path::PathBuf,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -8,7 +9,7 @@ use std::{
 
 use dispatch_runtime::{
     build::Builder,
-    host::{self, HostError, Interpreter},
+    host::{self, HostError, Interpreter, Language},
     layer::{LayerError, Layers},
     network::Dial,
     pool::{self, Pools},
@@ -21,7 +22,7 @@ use tokio::net::TcpStream;
 
 use crate::{
     connector::Connector,
-    pip::Plan,
+    packages::Plans,
     proxy::{Limits, Proxy},
 };
 
@@ -38,18 +39,18 @@ pub struct Workers {
     /// Which layers of the sandbox hold workers here, for people.
     pub confinement: String,
     /// How packages are installed, and from where.
-    pub pip: Plan,
+    pub packages: Plans,
     /// The only way out of a build.
     pub proxy: Proxy,
     /// The `PATH` of the server's environment: where interpreters are looked for.
     path: Option<std::ffi::OsString>,
-    /// The one that was found, as long as it is what the machine has.
-    python3: Mutex<Option<Python>>,
+    /// Those that were found, as long as they are what the machine has.
+    hosts: Mutex<BTreeMap<Language, Host>>,
 }
 
-/// The machine's Python, and what all its workers have in common.
+/// An interpreter of the machine, and what all its workers have in common.
 #[derive(Debug, Clone)]
-pub struct Python {
+pub struct Host {
     pub interpreter: Arc<Interpreter>,
     pub program: Arc<Program>,
 }
@@ -73,10 +74,10 @@ impl Workers {
         machine: Machine,
         layers: PathBuf,
         connector: Arc<Connector>,
-        pip: Plan,
+        packages: Plans,
     ) -> Result<Self, LayerError> {
         let Machine { spawner, ambient, confinement, executable, path } = machine;
-        let proxy = Proxy::new(pip.rules.clone(), Limits::default(), Arc::clone(&connector));
+        let proxy = Proxy::new(Limits::default(), Arc::clone(&connector));
         let dial: Arc<dyn Dial> = Arc::new(Outbound(connector));
         let layers = Layers::open(layers)?;
         let pools =
@@ -95,34 +96,34 @@ impl Workers {
             spawner,
             ambient,
             confinement,
-            pip,
+            packages,
             proxy,
             path,
-            python3: Mutex::default(),
+            hosts: Mutex::default(),
         })
     }
 
-    /// The machine's Python. Asking it takes tens of milliseconds, so it is asked once, and again when it changes.
-    pub async fn python3(&self) -> Result<Python, HostError> {
-        let known = self.known_python3().clone();
-        let known = known.filter(|python| python.interpreter.is_current());
+    /// The machine's interpreter. Asking it takes tens of milliseconds, so it is asked once, and again when it changes.
+    pub async fn host(&self, language: Language) -> Result<Host, HostError> {
+        let known = self.hosts().get(&language).cloned();
+        let known = known.filter(|host| host.interpreter.is_current());
         if let Some(known) = known {
             return Ok(known);
         }
         let path = self.path.clone();
-        let asked = tokio::task::spawn_blocking(move || host::python3(path.as_deref())).await;
-        let found = match asked {
+        let asked = tokio::task::spawn_blocking(move || host::find(language, path.as_deref()));
+        let found = match asked.await {
             Ok(found) => found?,
             Err(panic) => std::panic::resume_unwind(panic.into_panic()),
         };
-        let program = Arc::new(Program::python3(&found));
-        let found = Python { interpreter: Arc::new(found), program };
-        *self.known_python3() = Some(found.clone());
+        let program = Arc::new(Program::of(&found));
+        let found = Host { interpreter: Arc::new(found), program };
+        self.hosts().insert(language, found.clone());
         Ok(found)
     }
 
-    fn known_python3(&self) -> MutexGuard<'_, Option<Python>> {
-        self.python3.lock().unwrap_or_else(PoisonError::into_inner)
+    fn hosts(&self) -> MutexGuard<'_, BTreeMap<Language, Host>> {
+        self.hosts.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -1,22 +1,16 @@
 //! Python dependencies: `pip install --target` of a requirements file, made a layer.
-//!
-//! The sandbox has no network but the endpoints given, usually one: a proxy of the server that
-//! admits the hosts of the build settings alone (decision 35).
 
-use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
 
-use bytes::Bytes;
 use uuid::Uuid;
 
-use super::{BuildError, Builder, Built, INPUT, Job, OUTPUT, SCRATCH};
-use crate::layer::{Digest, TreeLimits};
+use super::packages::Tool;
+use super::{BuildError, Builder, Built, INPUT, Job, OUTPUT, PackageSettings, packages};
+use crate::layer::Digest;
 use crate::logs::FunctionLog;
-use crate::spawn::{Endpoint, HostBase, Limits, NetworkSpec};
+use crate::spawn::HostBase;
 
 const REQUIREMENTS: &str = "requirements.txt";
-const CERTIFICATES: &str = "certificates.pem";
 
 /// What pip is run with.
 #[derive(Debug, Clone)]
@@ -29,45 +23,7 @@ pub struct PipBuild {
     pub base_digest: String,
     /// The text of requirements.txt.
     pub manifest: String,
-    pub settings: PipSettings,
-}
-
-/// Where packages come from, and the bounds of an installation.
-#[derive(Debug, Clone)]
-pub struct PipSettings {
-    /// `PIP_INDEX_URL`, `HTTPS_PROXY` and the like. No secret belongs here: the packages' own code
-    /// runs with it.
-    pub environment: Vec<(String, String)>,
-    /// What can be reached: the proxy.
-    pub endpoints: Vec<Endpoint>,
-    /// Certificates to trust instead of the machine's, PEM.
-    pub certificates: Option<Vec<u8>>,
-    /// Directories of this machine that the settings name, as host path and path inside, mounted
-    /// read-only. They must lie under a base root of the spawner.
-    pub mounts: Vec<(PathBuf, PathBuf)>,
-    pub limits: Limits,
-    pub output: TreeLimits,
-    pub time_limit: Duration,
-}
-
-impl Default for PipSettings {
-    fn default() -> Self {
-        Self {
-            environment: Vec::new(),
-            endpoints: Vec::new(),
-            certificates: None,
-            mounts: Vec::new(),
-            limits: Limits {
-                memory_bytes: 1 << 30,
-                processes: 256,
-                cpu_millis: 2000,
-                tmp_bytes: 64 << 20,
-                descriptors: 1024,
-            },
-            output: TreeLimits { bytes: 1 << 30, entries: 200_000 },
-            time_limit: Duration::from_secs(600),
-        }
-    }
+    pub settings: PackageSettings,
 }
 
 impl Builder {
@@ -83,19 +39,6 @@ impl Builder {
 }
 
 fn job(pip: PipBuild) -> Job {
-    let key = key(&pip);
-    let settings = pip.settings;
-    let mut base = pip.base;
-    base.mounts.extend(settings.mounts);
-    let mut files = vec![(REQUIREMENTS, pip.manifest.into_bytes())];
-    let mut environment =
-        vec![("HOME".to_owned(), SCRATCH.to_owned()), ("TMPDIR".to_owned(), SCRATCH.to_owned())];
-    environment.extend(settings.environment);
-    if let Some(certificates) = settings.certificates {
-        files.push((CERTIFICATES, certificates));
-        environment.retain(|(name, _)| name != "PIP_CERT");
-        environment.push(("PIP_CERT".to_owned(), format!("{INPUT}/{CERTIFICATES}")));
-    }
     let requirements = format!("{INPUT}/{REQUIREMENTS}");
     let words = [
         &*pip.interpreter,
@@ -115,31 +58,17 @@ fn job(pip: PipBuild) -> Job {
         "--disable-pip-version-check",
         "--no-warn-script-location",
     ];
-    Job {
-        organization: pip.organization,
-        key,
+    let tool = Tool {
         argv: words.map(str::to_owned).to_vec(),
-        environment,
-        base,
-        layers: Vec::new(),
-        files,
-        input: Bytes::new(),
-        network: match settings.endpoints {
-            endpoints if endpoints.is_empty() => NetworkSpec::None,
-            endpoints => NetworkSpec::Bound(endpoints),
-        },
-        limits: settings.limits,
-        output: settings.output,
-        time_limit: settings.time_limit,
-    }
+        manifest: (REQUIREMENTS, pip.manifest.clone()),
+        certificates: &["PIP_CERT"],
+    };
+    packages::job(pip.organization, key(&pip), pip.base, pip.settings, tool)
 }
 
 /// Where packages come from is part of it: another index may have other packages by these names.
 fn key(pip: &PipBuild) -> Digest {
-    let index = |name: &str| {
-        let found = pip.settings.environment.iter().find(|(known, _)| known == name);
-        found.map_or("", |(_, value)| value).as_bytes()
-    };
+    let index = |name: &str| pip.settings.variable(name).as_bytes();
     Digest::of_parts([
         b"pip".as_slice(),
         pip.base_digest.as_bytes(),
@@ -152,7 +81,10 @@ fn key(pip: &PipBuild) -> Digest {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
+    use crate::spawn::{Endpoint, NetworkSpec};
 
     fn build() -> PipBuild {
         PipBuild {
@@ -161,7 +93,7 @@ mod tests {
             base: HostBase::default(),
             base_digest: "3.11".to_owned(),
             manifest: "a==1".to_owned(),
-            settings: PipSettings::default(),
+            settings: PackageSettings::default(),
         }
     }
 

@@ -42,6 +42,12 @@ impl Language {
         Self::ALL.into_iter().find(|language| language.as_str() == text)
     }
 
+    /// Whether its program is where Debian and others have it. Only then it needs nothing but /usr.
+    #[must_use]
+    pub fn is_usual(self) -> bool {
+        std::path::Path::new(self.program().usual).is_file()
+    }
+
     pub(super) const fn program(self) -> &'static Program {
         match self {
             Self::Python3 => &python3::PROGRAM,

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use dispatch_runtime::build::{BuildError, Built, Job, PipBuild, PipSettings};
+use dispatch_runtime::build::{BuildError, Built, Job, PackageSettings, PipBuild};
 use dispatch_runtime::layer::{Digest, TreeLimits};
 use dispatch_runtime::logs::FunctionLog;
 use dispatch_runtime::spawn::{Limits, NetworkSpec};
@@ -178,10 +178,10 @@ fn pip(shop: &Workshop, manifest: &str) -> PipBuild {
         base: shop.base(),
         base_digest: shop.interpreter.digest.clone(),
         manifest: manifest.to_owned(),
-        settings: PipSettings {
+        settings: PackageSettings {
             environment: environment.to_vec(),
             mounts: vec![(shop.shelf(), "/wheels".into())],
-            ..PipSettings::default()
+            ..PackageSettings::default()
         },
     }
 }

@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use dispatch_runtime::host::{Language, find};
 use dispatch_runtime::network::Dial;
 use dispatch_runtime::pool::Call;
 use dispatch_runtime::revision::{Program, Revision, RevisionSpec};
@@ -12,12 +13,13 @@ use dispatch_runtime::spawn::{Endpoint, Limits, NetworkSpec};
 use dispatch_runtime::worker::Interpreter;
 use futures::FutureExt;
 use futures::future::{BoxFuture, join_all};
+use serde_json::json;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use uuid::Uuid;
 
 use super::support::{AMBIENT, FUNCTION, call, random, text, until};
-use super::workshop::{Workshop, archive};
+use super::workshop::{ORGANIZATION, Workshop, archive};
 
 #[tokio::test]
 async fn a_function_runs_in_a_sandbox_and_sees_itself_under_function() {
@@ -37,6 +39,43 @@ async fn a_function_runs_in_a_sandbox_and_sees_itself_under_function() {
     assert_eq!(failed.stacktrace[1], "  File \"/function/hello.py\", line 3, in handle");
     let workers = shop.pools.workers_with(|_| true);
     assert!(workers[0].confinement.is_some());
+    shop.finish().await;
+}
+
+#[tokio::test]
+async fn a_javascript_function_runs_in_a_sandbox_with_its_packages_and_its_memory_is_bounded() {
+    let shop = Workshop::new();
+    let node = find(Language::NodeJs, None).unwrap();
+    let packages = shop
+        .layer(&[
+            ("./node_modules/one/index.js", b"exports.name = 'one'"),
+            ("./node_modules/two/package.json", br#"{"type": "module", "exports": "./main.js"}"#),
+            ("./node_modules/two/main.js", b"export default 'two'"),
+        ])
+        .await;
+    let code = shop
+        .layer(&[(
+            "./hello.js",
+            b"const one = require('one');\n\
+              module.exports = async (_, grow) => {\n\
+              const kept = []; while (grow) kept.push('x'.repeat(1 << 20) + kept.length)\n\
+              const two = await import('two');\n\
+              return [process.cwd(), process.getuid(), one.name, two.default,\n\
+              require('v8').getHeapStatistics().heap_size_limit >> 20] }",
+        )])
+        .await;
+    let (layers, program) = (shop.builder.layers(), Arc::new(Program::of(&node)));
+    let spec =
+        RevisionSpec::new(ORGANIZATION, &node, program, layers, code, &[packages], String::new());
+    shop.pools.set(FUNCTION, Arc::new(Revision::new(spec)));
+    let answer = text(shop.pools.call(FUNCTION, &call("false")).await);
+    let seen: Vec<serde_json::Value> = serde_json::from_str(&answer).unwrap();
+    assert_eq!(json!(seen[..4]), json!(["/function", 1000, "one", "two"]));
+    assert!((192..256).contains(&seen[4].as_u64().unwrap()), "{answer}");
+    let failed = shop.pools.call(FUNCTION, &call("true")).await.unwrap().result.unwrap_err();
+    let ended = ["signal 6 (abort)", "memory limit", "signal 5", "signal 9"];
+    assert!(ended.iter().any(|how| failed.message.contains(how)), "{failed:?}");
+    assert_eq!(text(shop.pools.call(FUNCTION, &call("false")).await), answer);
     shop.finish().await;
 }
 

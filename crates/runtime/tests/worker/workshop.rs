@@ -69,10 +69,15 @@ impl Workshop {
 
     /// Makes this text the function, with these dependencies.
     pub(crate) async fn deploy(&self, text: &str, dependencies: &[Digest]) {
-        let built = self.unpack(archive(&[("./hello.py", text.as_bytes())])).await;
-        let code = built.map_err(|error| error.reason()).unwrap().layer.digest();
+        let code = self.layer(&[("./hello.py", text.as_bytes())]).await;
         let spec = self.spec(code, dependencies);
         self.pools.set(FUNCTION, Arc::new(Revision::new(spec)));
+    }
+
+    /// A layer of these files.
+    pub(crate) async fn layer(&self, files: &[(&str, &[u8])]) -> Digest {
+        let built = self.unpack(archive(files)).await;
+        built.map_err(|error| error.reason()).unwrap().layer.digest()
     }
 
     pub(crate) fn spec(&self, code: Digest, dependencies: &[Digest]) -> RevisionSpec {

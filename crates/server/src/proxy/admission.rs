@@ -5,9 +5,11 @@ use std::fmt;
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use zeroize::Zeroizing;
 
-/// All that a proxy may do for builds.
+/// All that a proxy may do for a build.
 #[derive(Debug, Clone, Default)]
 pub struct Rules {
+    /// Where they stand: `build.pip`.
+    pub settings: &'static str,
     pub hosts: Vec<Host>,
     /// Where the server itself has to go through.
     pub upstream: Option<Upstream>,

@@ -75,7 +75,6 @@ pub struct Proxy(Arc<Inner>);
 
 #[derive(Debug)]
 struct Inner {
-    rules: Rules,
     limits: Limits,
     connector: Arc<Connector>,
     builds: Mutex<HashMap<u16, Arc<Build>>>,
@@ -84,6 +83,7 @@ struct Inner {
 /// What is kept of one build while it runs.
 #[derive(Debug)]
 struct Build {
+    rules: Arc<Rules>,
     places: Arc<Semaphore>,
     budget: Budget,
     /// What it was refused, in words for people; each once, the first few.
@@ -103,16 +103,17 @@ pub struct Pass {
 }
 
 impl Proxy {
-    pub fn new(rules: Rules, limits: Limits, connector: Arc<Connector>) -> Self {
-        Self(Arc::new(Inner { rules, limits, connector, builds: Mutex::default() }))
+    pub fn new(limits: Limits, connector: Arc<Connector>) -> Self {
+        Self(Arc::new(Inner { limits, connector, builds: Mutex::default() }))
     }
 
     /// `None` if there are more builds than ports.
-    pub fn admit(&self) -> Option<Pass> {
+    pub fn admit(&self, rules: Arc<Rules>) -> Option<Pass> {
         let limits = self.0.limits;
         let mut builds = self.0.builds();
         let port = (FIRST_PORT..u16::MAX).find(|port| !builds.contains_key(port))?;
         let build = Arc::new(Build {
+            rules,
             places: Arc::new(Semaphore::new(limits.connections)),
             budget: Budget::new(limits.sent_bytes, limits.received_bytes),
             refused: Mutex::default(),

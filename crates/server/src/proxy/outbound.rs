@@ -5,7 +5,7 @@ use std::io;
 
 use tokio::{io::AsyncWriteExt, net::TcpStream, time::timeout};
 
-use super::{Inner, Upstream, head, refusal::Refusal};
+use super::{Build, Inner, Upstream, head, refusal::Refusal};
 
 /// A way to a host.
 pub(super) struct Way {
@@ -15,8 +15,13 @@ pub(super) struct Way {
 }
 
 /// To the host itself, through whatever lies between.
-pub(super) async fn tunnel(inner: &Inner, host: &str, port: u16) -> Result<Way, Refusal> {
-    let Some(upstream) = inner.rules.upstream_for(host) else {
+pub(super) async fn tunnel(
+    inner: &Inner,
+    build: &Build,
+    host: &str,
+    port: u16,
+) -> Result<Way, Refusal> {
+    let Some(upstream) = build.rules.upstream_for(host) else {
         return direct(inner, host, port).await.map(|stream| Way { stream, early: Vec::new() });
     };
     let mut stream = to_upstream(inner, upstream).await?;
@@ -45,11 +50,12 @@ pub(super) async fn tunnel(inner: &Inner, host: &str, port: u16) -> Result<Way, 
 
 /// To whoever fetches from a plain host for us: the host, or the upstream proxy, which takes whole URLs.
 pub(super) async fn fetcher<'a>(
-    inner: &'a Inner,
+    inner: &Inner,
+    build: &'a Build,
     host: &str,
     port: u16,
 ) -> Result<(TcpStream, Option<&'a Upstream>), Refusal> {
-    match inner.rules.upstream_for(host) {
+    match build.rules.upstream_for(host) {
         None => Ok((direct(inner, host, port).await?, None)),
         Some(upstream) => Ok((to_upstream(inner, upstream).await?, Some(upstream))),
     }

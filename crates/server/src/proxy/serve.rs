@@ -49,13 +49,13 @@ async fn request(inner: &Inner, build: &Build, inside: &mut TcpStream) -> Result
     let asked = head::request(&head).map_err(|(status, words)| Refusal::new(status, words))?;
     let ended = match asked {
         Request::Tunnel { host, port } => {
-            admitted(inner, &host, port, false)?;
-            let way = outbound::tunnel(inner, &host, port).await?;
+            admitted(build, &host, port, false)?;
+            let way = outbound::tunnel(inner, build, &host, port).await?;
             tunnel(inner, build, inside, way, &rest).await.map_err(|error| (host, error))
         }
         Request::Fetch { method, url, host, port, headers } => {
-            let known = admitted(inner, &host, port, true)?;
-            let (outside, upstream) = outbound::fetcher(inner, &host, port).await?;
+            let known = admitted(build, &host, port, true)?;
+            let (outside, upstream) = outbound::fetcher(inner, build, &host, port).await?;
             let mut ask = match upstream {
                 Some(_) => format!("{method} {url} HTTP/1.1\r\n"),
                 None => format!("{method} {} HTTP/1.1\r\n", origin_form(&url)),
@@ -80,11 +80,13 @@ async fn request(inner: &Inner, build: &Build, inside: &mut TcpStream) -> Result
     Ok(())
 }
 
-fn admitted<'a>(inner: &'a Inner, host: &str, port: u16, plain: bool) -> Result<&'a Host, Refusal> {
-    inner.rules.host(host, port, plain).ok_or_else(|| {
+fn admitted<'a>(build: &'a Build, host: &str, port: u16, plain: bool) -> Result<&'a Host, Refusal> {
+    let rules = &build.rules;
+    rules.host(host, port, plain).ok_or_else(|| {
         let scheme = if plain { "http" } else { "https" };
         let host = bracketed(host);
-        Refusal::new(403, format!("{scheme}://{host}:{port} is not among the hosts of build.pip"))
+        let place = rules.settings;
+        Refusal::new(403, format!("{scheme}://{host}:{port} is not among the hosts of {place}"))
     })
 }
 

@@ -63,9 +63,9 @@ async fn what_the_connector_refuses_is_not_reached_even_if_admitted() {
     let hosts = vec![tls(&site), host("169.254.169.254", 80), host("10.0.0.1", 443)];
     let connector = Connector::new(false);
     connector.set_own(vec![site.address]);
-    let rules = Rules { hosts, upstream: None };
-    let proxy = Proxy::new(rules, Limits::default(), Arc::new(connector));
-    let pass = proxy.admit().unwrap();
+    let rules = Rules { settings: "build.pip", hosts, upstream: None };
+    let proxy = Proxy::new(Limits::default(), Arc::new(connector));
+    let pass = proxy.admit(Arc::new(rules)).unwrap();
     let check = async |place: &str, words: &str| {
         let answer = ask(&proxy, &pass, &format!("CONNECT {place} HTTP/1.1\r\n\r\n")).await;
         let expect = format!("HTTP/1.1 403 {place} must not be reached: {words}\r\n");
@@ -112,7 +112,7 @@ async fn a_plain_host_is_fetched_from_with_our_credentials_and_without_hop_heade
 async fn a_pass_is_for_one_build_and_ends_with_it() {
     let site = Site::silent().await;
     let (proxy, pass) = door(vec![tls(&site)]);
-    let other = proxy.admit().unwrap();
+    let other = proxy.admit(Arc::default()).unwrap();
     assert_ne!(pass.endpoint(), other.endpoint());
     let mut open = support::dial(&proxy, &pass).await.unwrap();
     support::send(&mut open, &format!("CONNECT {} HTTP/1.1\r\n\r\n", authority(&site))).await;

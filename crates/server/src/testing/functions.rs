@@ -9,15 +9,15 @@ use base64::{Engine as _, engine::general_purpose::STANDARD};
 use serde_json::{Value, json};
 
 use super::{TestServer, World};
-use crate::pip::Config;
+use crate::packages::Build;
 
 /// For work that goes on by itself.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 impl TestServer {
     /// With an image `i` of the machine's Python.
-    pub async fn with_python(pip: Config) -> Self {
-        let server = Self::start_in(World::sandboxed(pip)).await;
+    pub async fn with_python(build: Build) -> Self {
+        let server = Self::start_in(World::sandboxed(build)).await;
         server.make_image().await;
         server
     }

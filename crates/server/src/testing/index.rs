@@ -17,12 +17,13 @@ use axum::{
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use dispatch_gateway::{listener, tls};
 use http::{StatusCode, header};
+use serde_json::json;
 use tempfile::TempDir;
 use tokio::net::TcpListener;
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tower::ServiceExt as _;
 
-use crate::pip::{Address, Config};
+use crate::packages::{Address, Build, npm, pip::Config};
 
 /// What a manifest asks for.
 pub const PACKAGE: &str = "greeting==1.0\n";
@@ -41,6 +42,7 @@ pub struct Index {
 struct Shelf {
     directory: TempDir,
     hangs: bool,
+    is_tls: bool,
     asked: Mutex<Vec<String>>,
 }
 
@@ -61,17 +63,17 @@ impl Index {
     async fn start(with_tls: bool, hangs: bool) -> Self {
         let directory = tempfile::tempdir().unwrap();
         make_wheels(directory.path());
+        make_package(directory.path());
         let own =
             with_tls.then(|| tls::load_or_create(&directory.path().join("tls"), &[]).unwrap());
-        let shelf = Arc::new(Shelf { directory, hangs, asked: Mutex::default() });
+        let shelf = Arc::new(Shelf { directory, hangs, is_tls: with_tls, asked: Mutex::default() });
         let service = Router::new().fallback(answer).with_state(Arc::clone(&shelf));
         let service = service
             .map_request(|request: http::Request<hyper::body::Incoming>| request.map(Body::new))
             .map_err(|never: Infallible| never);
         let socket = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let scheme = if with_tls { "https" } else { "http" };
-        let place =
-            format!("{scheme}://{{}}127.0.0.1:{}/simple/", socket.local_addr().unwrap().port());
+        let place = format!("{scheme}://{{}}127.0.0.1:{}/", socket.local_addr().unwrap().port());
         let config =
             own.as_ref().map(|own| Arc::new(arc_swap::ArcSwap::from(Arc::clone(&own.config))));
         let stop = CancellationToken::new();
@@ -81,9 +83,9 @@ impl Index {
         Self { place, shelf, certificate, _stop: stop.drop_guard() }
     }
 
-    /// Its URL with `user:password@`, or nothing, before the host.
+    /// The URL of its wheels with `user:password@`, or nothing, before the host.
     pub fn url(&self, user: &str) -> String {
-        self.place.replace("{}", user)
+        self.place.replace("{}", user) + "simple/"
     }
 
     /// Settings under which packages come from here.
@@ -99,6 +101,15 @@ impl Index {
             certificates: self.certificate.clone().unwrap_or_default(),
             ..Config::default()
         }
+    }
+
+    pub fn build(&self, user: &str) -> Build {
+        let npm = npm::Config {
+            registry: Address::new(self.place.replace("{}", user) + "npm/"),
+            certificates: self.certificate.clone().unwrap_or_default(),
+            ..npm::Config::default()
+        };
+        Build { pip: self.settings(user), npm }
     }
 
     /// Paths that were asked for, and by whom.
@@ -128,6 +139,9 @@ async fn answer(State(shelf): State<Arc<Shelf>>, request: Request) -> Response {
     if shelf.hangs {
         std::future::pending::<()>().await;
     }
+    if let Some(path) = path.strip_prefix("/npm/") {
+        return answer_npm(&shelf, path, request.headers());
+    }
     let Some((name, version)) = WHEELS.iter().find(|(name, _)| path.contains(name)) else {
         return StatusCode::NOT_FOUND.into_response();
     };
@@ -140,6 +154,48 @@ async fn answer(State(shelf): State<Arc<Shelf>>, request: Request) -> Response {
     } else {
         StatusCode::NOT_FOUND.into_response()
     }
+}
+
+/// A registry with one package, `greeting`.
+fn answer_npm(shelf: &Shelf, path: &str, headers: &http::HeaderMap) -> Response {
+    const TARBALL: &str = "greeting-1.0.0.tgz";
+    if path == "greeting" {
+        let host = headers.get(header::HOST).and_then(|host| host.to_str().ok()).unwrap();
+        let scheme = if shelf.is_tls { "https" } else { "http" };
+        let version = json!({
+            "name": "greeting", "version": "1.0.0",
+            "dist": {"tarball": format!("{scheme}://{host}/npm/-/{TARBALL}")},
+        });
+        let page = json!({
+            "name": "greeting", "dist-tags": {"latest": "1.0.0"}, "versions": {"1.0.0": version},
+        });
+        axum::Json(page).into_response()
+    } else if path == format!("-/{TARBALL}") {
+        std::fs::read(shelf.directory.path().join(TARBALL)).unwrap().into_response()
+    } else {
+        StatusCode::NOT_FOUND.into_response()
+    }
+}
+
+/// Packs npm's package into this directory.
+fn make_package(directory: &Path) {
+    let make = r#"
+import io, sys, tarfile
+with tarfile.open(f"{sys.argv[1]}/greeting-1.0.0.tgz", "w:gz") as tar:
+    for name, text in [
+        ("package/package.json", '{"name": "greeting", "version": "1.0.0", "main": "index.js"}'),
+        ("package/index.js", "exports.greet = (name) => 'hello ' + name"),
+    ]:
+        info = tarfile.TarInfo(name)
+        info.size = len(text)
+        tar.addfile(info, io.BytesIO(text.encode()))
+"#;
+    python(&["-c", make, directory.to_str().unwrap()]);
+}
+
+fn python(words: &[&str]) {
+    let made = Command::new("/usr/bin/python3").args(["-I", "-S"]).args(words).status().unwrap();
+    assert!(made.success());
 }
 
 /// Builds the packages into this directory.
@@ -155,12 +211,6 @@ with zipfile.ZipFile(f"{directory}/{name}-{version}-py3-none-any.whl", "w") as w
     wheel.writestr(info + "RECORD", "")
 "#;
     for (name, version) in WHEELS {
-        let made = Command::new("/usr/bin/python3")
-            .args(["-I", "-S", "-c", make])
-            .arg(directory)
-            .args([name, version])
-            .status()
-            .unwrap();
-        assert!(made.success());
+        python(&["-c", make, directory.to_str().unwrap(), name, version]);
     }
 }

@@ -6,11 +6,11 @@ use dispatch_engine::Entropy as _;
 use dispatch_runtime::spawner::{Spawner, SpawnerConfig, start};
 
 use super::World;
-use crate::pip;
+use crate::packages::Build;
 
 impl World {
-    /// Must be called inside a tokio runtime. Builds find packages as `pip` says.
-    pub fn sandboxed(pip: pip::Config) -> Self {
+    /// Must be called inside a tokio runtime. Where packages come from, `build` says.
+    pub fn sandboxed(build: Build) -> Self {
         let mut world = Self::new();
         // Not in memory: programs can be started from there, and libraries loaded, on every machine.
         let directory = tempfile::Builder::new().prefix("dispatch-server-").tempdir().unwrap();
@@ -22,9 +22,9 @@ impl World {
         let mut config = SpawnerConfig::new(world.entropy.uuid(), vec![layers]);
         let executable: PathBuf = std::env::current_exe().unwrap();
         config.base_roots = vec![executable.parent().unwrap().to_owned()];
-        config.base_roots.extend(pip::directories(&pip));
+        config.base_roots.extend(build.directories());
         world.spawner = Some(Arc::new(Spawner::new(start(&config).unwrap()).unwrap()));
-        world.pip = pip;
+        world.build = build;
         world
     }
 }

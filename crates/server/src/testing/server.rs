@@ -19,7 +19,7 @@ use jiff::Timestamp;
 use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::{config::Settings, faults::Faults, pip, server, workers::Machine};
+use crate::{config::Settings, faults::Faults, packages::Build, server, workers::Machine};
 
 /// The clock is moved at most this often while something is waited for.
 const MOVES_MAX: usize = 1_000;
@@ -36,7 +36,7 @@ pub struct World {
     pub broker_timeout: Duration,
     pub stop_timeout: Duration,
     /// Where builds get their packages.
-    pub pip: pip::Config,
+    pub build: Build,
     /// Whoever starts processes; without it, they are ordinary children.
     pub spawner: Option<Arc<dyn Spawn>>,
 }
@@ -58,7 +58,7 @@ impl World {
             faults: Faults::default(),
             broker_timeout: Duration::from_secs(60),
             stop_timeout: Duration::from_secs(30),
-            pip: pip::Config::default(),
+            build: Build::default(),
             spawner: None,
         }
     }
@@ -67,7 +67,7 @@ impl World {
         Settings {
             broker_timeout_ms: self.broker_timeout.as_millis().try_into().unwrap(),
             stop_timeout_ms: self.stop_timeout.as_millis().try_into().unwrap(),
-            build: pip::Build { pip: self.pip.clone() },
+            build: self.build.clone(),
             ..settings(self.directory.path())
         }
     }

@@ -10,7 +10,7 @@ use std::{
 
 use dispatch_engine::{Clock, Entropy as _, SystemClock, SystemEntropy};
 use dispatch_runtime::{
-    host,
+    host::{self, Language},
     spawner::{self, Helper, Spawner, SpawnerConfig},
     worker::Ambient,
 };
@@ -19,9 +19,6 @@ use rustix::process::{Resource, Rlimit};
 use uuid::Uuid;
 
 use crate::{commands::daemon, error::CliError};
-
-/// Where Debian and others have it. With it there, nobody needs to be asked where Python is.
-const USUAL_PYTHON: &str = "/usr/bin/python3";
 
 /// The helper and what it was told. To be made while this process has one thread.
 pub(super) struct Prepared {
@@ -52,10 +49,11 @@ pub(super) fn prepare(settings: &mut Settings) -> Result<Prepared, CliError> {
     let mut config = SpawnerConfig::new(instance, vec![settings.data.join("layers")]);
     config.lock = Some(settings.data.join("spawner.lock"));
     config.base_roots = vec![executable.clone()];
-    config.base_roots.extend(dispatch_server::pip::directories(&settings.build.pip));
-    if !Path::new(USUAL_PYTHON).is_file() {
-        let path = std::env::var_os("PATH");
-        let found = host::python3(path.as_deref());
+    config.base_roots.extend(settings.build.directories());
+    let path = std::env::var_os("PATH");
+    // Where it is where it usually is, nobody needs to be asked.
+    for language in Language::ALL.into_iter().filter(|language| !language.is_usual()) {
+        let found = host::find(language, path.as_deref());
         config.base_roots.extend(found.map(|found| found.prefixes).unwrap_or_default());
     }
     no_core_dumps()?;

@@ -5,7 +5,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use dispatch_server::{config::Settings, pip::Build};
+use dispatch_server::{config::Settings, packages::Build};
 
 use crate::{
     commands::{daemon, server::Args},
@@ -30,7 +30,7 @@ pub(super) fn resolve(
         data: places.data,
         keys: places.config.join("keys"),
         client_config: places.client_config,
-        build: Build { pip: dispatch_server::pip::found(&variable) },
+        build: Build::found(&variable),
         ..Settings::default()
     };
     let keys = environment.iter().filter(|(name, _)| name != CONFIG_VARIABLE).cloned();

@@ -136,7 +136,7 @@ mod tests {
 
     use super::*;
     use crate::{
-        pip::Config,
+        packages::Build,
         testing::{TestServer, World},
     };
 
@@ -252,7 +252,7 @@ mod tests {
 
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
     async fn what_was_served_is_served_by_the_next_server_from_its_first_moment() {
-        let world = World::sandboxed(Config::default());
+        let world = World::sandboxed(Build::default());
         let server = TestServer::start_in(world.clone()).await;
         server.make_image().await;
         let source = "def handle(ctx, payload): return 'hello'\n".to_owned();

@@ -80,13 +80,13 @@ async fn step(platform: &Platform, id: Id<BaseImage>) -> Result<Next, Trouble> {
 /// What was proved is not what the machine has now; or what failed may succeed now, because somebody has installed
 /// what was missing.
 async fn is_due_again(platform: &Platform, base: &Object<BaseImage>) -> bool {
+    let Ok(language) = proof::language(&base.spec.docker_url) else { return false };
     match (&base.status.failure, &base.status.proof) {
-        (None, Some(proof)) => platform
-            .workers
-            .python3()
-            .await
-            .map_or(true, |now| now.interpreter.digest != proof.digest),
-        _ => proof::runtime(&base.spec.docker_url).is_ok(),
+        (None, Some(proof)) => {
+            let now = platform.workers.host(language).await;
+            now.map_or(true, |now| now.interpreter.digest != proof.digest)
+        }
+        _ => true,
     }
 }
 

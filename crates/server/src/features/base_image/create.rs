@@ -84,13 +84,12 @@ mod tests {
             assert_eq!((made.status, &made.body["status"]), (201, &json!("ERROR")), "{url}");
             assert_eq!(made.body["reason"], json!([reason]));
         };
-        let known =
-            "missing/image:latest is not a base image that this version knows; use host:python3";
+        let known = "missing/image:latest is not a base image that this version knows; use host:python3 or host:nodejs";
         check("a", "missing/image:latest", known).await;
-        let none = "there is no runtime cobol on this machine; use host:python3";
+        let none = "there is no runtime cobol on this machine; use host:python3 or host:nodejs";
         check("b", "host:cobol", none).await;
-        let later = "nodejs functions are not in this version yet; use host:python3";
-        check("c", "dispatchframework/nodejs-base:0.0.12", later).await;
+        let later = "java functions are not in this version yet; use host:python3 or host:nodejs";
+        check("c", "dispatchframework/java-base:0.0.12", later).await;
         server.finish().await;
     }
 

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use dispatch_model::base_image::Proof;
 use dispatch_runtime::{
+    host::Language,
     spawn::{RootSpec, WorkerSpec},
     worker::Interpreter,
 };
@@ -14,35 +15,36 @@ use crate::platform::Platform;
 /// From the start of a process to its hello.
 const HELLO_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// A language's runtime on this machine.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Runtime {
-    Python3,
+/// What to write instead of what is no runtime.
+fn those_there_are() -> String {
+    Language::ALL.map(|language| format!("host:{language}")).join(" or ")
 }
 
 /// The images of the first Dispatch are not maintained any more: they mean the matching runtime of this machine
 /// (design §5). `Err` says what to do instead.
-pub(super) fn runtime(url: &str) -> Result<Runtime, String> {
+pub(super) fn language(url: &str) -> Result<Language, String> {
     let image = url.split('@').next().unwrap_or(url);
     let tagless = image.rsplit_once(':').filter(|(_, tag)| !tag.contains('/'));
     let image = tagless.map_or(image, |(image, _)| image);
     let known =
         image.strip_prefix("dispatchframework/").and_then(|rest| rest.strip_suffix("-base"));
-    let language = match (url.strip_prefix("host:"), known) {
-        (Some(language), _) | (None, Some(language)) => language,
+    let name = match (url.strip_prefix("host:"), known) {
+        (Some(name), _) => name,
+        (None, Some("nodejs6" | "nodejs8")) => "nodejs",
+        (None, Some(name)) => name,
         (None, None) => {
             return Err(format!(
-                "{url} is not a base image that this version knows; use host:python3"
+                "{url} is not a base image that this version knows; use {}",
+                those_there_are()
             ));
         }
     };
-    match language {
-        "python3" => Ok(Runtime::Python3),
-        "nodejs" | "nodejs6" | "powershell" | "java" => {
-            Err(format!("{language} functions are not in this version yet; use host:python3"))
+    Language::parse(name).ok_or_else(|| match name {
+        "powershell" | "java" => {
+            format!("{name} functions are not in this version yet; use {}", those_there_are())
         }
-        other => Err(format!("there is no runtime {other} on this machine; use host:python3")),
-    }
+        other => format!("there is no runtime {other} on this machine; use {}", those_there_are()),
+    })
 }
 
 /// Starts the interpreter in the sandbox and waits for its hello. `Err` is the one reason, for people.
@@ -51,9 +53,9 @@ pub(super) async fn prove(
     organization: Uuid,
     url: &str,
 ) -> Result<Proof, String> {
-    let Runtime::Python3 = runtime(url)?;
-    let python = platform.workers.python3().await.map_err(|error| error.to_string())?;
-    let (interpreter, program) = (python.interpreter, python.program);
+    let language = language(url)?;
+    let host = platform.workers.host(language).await.map_err(|error| error.to_string())?;
+    let (interpreter, program) = (host.interpreter, host.program);
     let root = RootSpec { base: program.base().clone(), layers: Vec::new() };
     let argv = program.argv().to_vec();
     let spec = WorkerSpec::new(platform.entropy.uuid(), organization, argv, root);
@@ -62,7 +64,7 @@ pub(super) async fn prove(
         .await
         .map_err(|error| error.reason())?;
     Ok(Proof {
-        runtime: "python3".to_owned(),
+        runtime: language.to_string(),
         version: interpreter.version.clone(),
         digest: interpreter.digest.clone(),
     })
@@ -74,14 +76,21 @@ mod tests {
 
     #[test]
     fn the_images_of_the_first_dispatch_stand_for_the_runtimes_of_this_machine() {
-        let check = |url: &str, expect: bool| assert_eq!(runtime(url).is_ok(), expect, "{url}");
-        check("host:python3", true);
-        check("dispatchframework/python3-base:0.0.13", true);
-        check("dispatchframework/python3-base", true);
-        check("dispatchframework/python3-base@sha256:00", true);
-        check("host:cobol", false);
-        check("dispatchframework/powershell-base:0.0.10", false);
-        check("registry.example:5000/dispatchframework/python3-base:1", false);
-        check("", false);
+        let check = |url: &str, expect: Option<Language>| {
+            assert_eq!(language(url).ok(), expect, "{url}");
+        };
+        let (python3, nodejs) = (Some(Language::Python3), Some(Language::NodeJs));
+        check("host:python3", python3);
+        check("host:nodejs", nodejs);
+        check("dispatchframework/python3-base:0.0.13", python3);
+        check("dispatchframework/python3-base", python3);
+        check("dispatchframework/python3-base@sha256:00", python3);
+        check("dispatchframework/nodejs-base:0.0.12", nodejs);
+        check("dispatchframework/nodejs6-base:0.0.2", nodejs);
+        check("host:cobol", None);
+        check("host:nodejs6", None);
+        check("dispatchframework/powershell-base:0.0.10", None);
+        check("registry.example:5000/dispatchframework/python3-base:1", None);
+        check("", None);
     }
 }

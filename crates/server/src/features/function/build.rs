@@ -11,6 +11,7 @@ use dispatch_model::{
 };
 use dispatch_runtime::{
     build::SourceBuild,
+    host::Language,
     layer::{Digest, Held},
     logs::FunctionLog,
     revision::Revision,
@@ -49,8 +50,14 @@ pub(super) async fn build(
     let Some(source) = source else {
         return failed("its source is lost; update it".to_owned());
     };
-    let interpreter = match platform.workers.python3().await {
-        Ok(python) => python.interpreter,
+    let Some(language) = Language::parse(&image.runtime) else {
+        return failed(format!(
+            "its image is for {}, which this version does not have",
+            image.runtime
+        ));
+    };
+    let interpreter = match platform.workers.host(language).await {
+        Ok(host) => host.interpreter,
         Err(error) => return failed(error.to_string()),
     };
     let mut held = match hold(platform, image.layer.as_deref()) {
@@ -69,7 +76,7 @@ pub(super) async fn build(
     let spec = &function.spec;
     let deployed = Deployed {
         faas_id: spec.faas_id,
-        runtime: "python3".to_owned(),
+        runtime: image.runtime,
         base_digest: image.base_digest,
         dependencies: image.layer,
         code: code.digest().to_string(),

@@ -73,6 +73,10 @@ mod tests {
 
     use super::*;
 
+    fn built_on(digest: &str) -> Built {
+        Built { runtime: "python3".to_owned(), layer: None, base_digest: digest.to_owned() }
+    }
+
     fn meta<K>() -> Meta<K> {
         let (id, organization) = (Id::from_uuid(Uuid::nil()), Id::from_uuid(Uuid::nil()));
         Meta::new(id, organization, "x".parse().unwrap(), Timestamp::UNIX_EPOCH, Tags::new())
@@ -101,7 +105,7 @@ mod tests {
             manifest: String::new(),
             system_packages: Vec::new(),
         };
-        let built = built.map(|digest| Built { layer: None, base_digest: digest.to_owned() });
+        let built = built.map(built_on);
         let status = image::Status { observed_generation: 1, built, ..image::Status::default() };
         Object { meta: meta(), spec, status }
     }
@@ -125,7 +129,7 @@ mod tests {
     fn a_function_is_built_when_it_or_its_image_is_new_and_waits_with_a_reason() {
         let ready =
             |base| Status { observed_generation: 1, deployed: deployed(base), ..Status::default() };
-        let build = |base: &str| Step::Build(Built { layer: None, base_digest: base.to_owned() });
+        let build = |base: &str| Step::Build(built_on(base));
         let check = |status: Status, image: Option<&Object<Image>>, projected, expect: Step| {
             assert_eq!(plan(&function(status), image, projected, false), expect);
         };
@@ -149,7 +153,7 @@ mod tests {
         check(failed(deployed("a")), Some(&image(Some("a"))), false, Step::Project);
         check(failed(deployed("a")), Some(&image(Some("b"))), true, build("b"));
         let mut hopeless = failed(deployed("a"));
-        hopeless.failed_on = Some(Built { layer: None, base_digest: "b".to_owned() });
+        hopeless.failed_on = Some(built_on("b"));
         check(hopeless, Some(&image(Some("b"))), true, Step::Rest);
     }
 }

@@ -9,6 +9,7 @@ use dispatch_model::{
     organization::Organization,
 };
 use dispatch_runtime::{
+    host::Language,
     layer::Digest,
     pool::ReplaceError,
     revision::{BindingVersion, Revision, RevisionSpec},
@@ -120,25 +121,27 @@ pub(super) async fn revision(
     bindings: Vec<BindingVersion>,
     endpoints: Vec<Endpoint>,
 ) -> Result<Revision, String> {
-    let python = platform.workers.python3().await.map_err(|error| error.to_string())?;
+    let language = Language::parse(&deployed.runtime)
+        .ok_or_else(|| format!("this version does not have {}", deployed.runtime))?;
+    let host = platform.workers.host(language).await.map_err(|error| error.to_string())?;
     let digest = |text: &String| -> Result<Digest, String> {
         text.parse().map_err(|_| "a layer's digest is damaged".to_owned())
     };
     let dependencies: Vec<Digest> =
         deployed.dependencies.iter().map(digest).collect::<Result<_, _>>()?;
-    let mut spec = RevisionSpec::python3(
+    let mut spec = RevisionSpec::new(
         whose.organization.uuid(),
-        &python.interpreter,
-        python.program,
+        &host.interpreter,
+        host.program,
         platform.workers.builder.layers(),
         digest(&deployed.code)?,
         &dependencies,
         deployed.handler.clone(),
     );
-    spec.environment = vec![
+    spec.environment.extend([
         ("DISPATCH_FUNCTION".to_owned(), whose.function.to_string()),
         ("DISPATCH_ORGANIZATION".to_owned(), whose.organization_name.to_string()),
-    ];
+    ]);
     spec.bindings = bindings;
     spec.network = NetworkSpec::Bound(endpoints);
     Ok(Revision::new(spec))

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use tar::{EntryType, Header};
 
 use crate::{
-    pip::Config,
+    packages::Build,
     testing::{
         TestServer,
         functions::{archive, wish},
@@ -46,7 +46,7 @@ fn layers(server: &TestServer) -> usize {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_bad_source_is_an_error_in_words_on_its_function_and_leaves_nothing() {
-    let server = TestServer::with_python(Config::default()).await;
+    let server = TestServer::with_python(Build::default()).await;
     let check = async |name: &str, source: Vec<u8>, expect: &str| {
         let made = server.post("/v1/function?wait=60", &wish(name, source, json!({}))).await;
         assert_eq!((made.status, &made.body["status"]), (201, &json!("ERROR")), "{}", made.text);
@@ -126,7 +126,7 @@ def handle(ctx, what):
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_function_that_misbehaves_fails_its_run_in_words_and_the_next_call_is_served() {
-    let server = TestServer::with_python(Config::default()).await;
+    let server = TestServer::with_python(Build::default()).await;
     let files = [("hello.py", MISCHIEF.to_owned())];
     server.function("f", &files, json!({"timeout": 3000})).await;
     let check = async |what: &str, expect: &str| {

@@ -8,15 +8,13 @@ use dispatch_model::{
     base_image::Proof,
     image::{Built, Image, Spec},
 };
-use dispatch_runtime::{
-    build::{BuildError, PipBuild},
-    host::Interpreter,
-    layer::Held,
-    logs::FunctionLog,
-};
+use dispatch_runtime::{build::BuildError, host::Language, layer::Held, logs::FunctionLog};
 
-use super::words;
-use crate::{pip::Plan, platform::Platform, proxy::Pass};
+use super::{
+    install::{self, Failure},
+    words,
+};
+use crate::platform::Platform;
 
 /// Lines of the build's log that are kept: the last ones.
 const LINES_MAX: usize = 200;
@@ -42,13 +40,20 @@ pub(super) async fn build(
     }
     let made = |held: Option<Held>| {
         let layer = held.as_ref().map(|held| held.digest().to_string());
-        Made { built: Built { layer, base_digest: base.digest.clone() }, held }
+        Made {
+            built: Built { runtime: base.runtime.clone(), layer, base_digest: base.digest.clone() },
+            held,
+        }
     };
     if spec.manifest.trim().is_empty() {
         return (Ok(made(None)), Vec::new());
     }
-    let interpreter = match platform.workers.python3().await {
-        Ok(python) if python.interpreter.digest == base.digest => python.interpreter,
+    let Some(language) = Language::parse(&base.runtime) else {
+        let words = format!("this version does not have {}", base.runtime);
+        return (Err(words), Vec::new());
+    };
+    let interpreter = match platform.workers.host(language).await {
+        Ok(host) if host.interpreter.digest == base.digest => host.interpreter,
         Ok(_) => {
             // Its controller proves the new one, and wakes us.
             platform.wakers.wake(Kind::BaseImage, spec.base_image.uuid());
@@ -56,13 +61,12 @@ pub(super) async fn build(
         }
         Err(error) => return (Err(error.to_string()), Vec::new()),
     };
-    let Some(pass) = platform.workers.proxy.admit() else {
+    let plan = install::plan(platform, language);
+    let Some(pass) = platform.workers.proxy.admit(Arc::clone(&plan.rules)) else {
         return (Err("too many builds run at this moment".to_owned()), Vec::new());
     };
-    let plan = &platform.workers.pip;
     let log = Arc::new(FunctionLog::default());
-    let job = job(image, &interpreter, plan, &pass);
-    let installed = platform.workers.builder.pip_install(job, &log).await;
+    let installed = install::install(platform, image, &interpreter, &pass, &log).await;
     let (printed, _) = log.lines();
     let printed: Vec<String> = printed.iter().map(|line| plan.redact(&line.text)).collect();
     let refused: Vec<String> = pass.refused().iter().map(|words| plan.redact(words)).collect();
@@ -76,10 +80,11 @@ pub(super) async fn build(
             }
             Ok(made(Some(installed.layer)))
         }
-        Err(BuildError::Failed { how, .. }) => {
-            Err(words::reason(&how, &printed, &refused, &interpreter.executable))
+        Err(Failure::Missing(words)) => Err(words),
+        Err(Failure::Build(BuildError::Failed { how, .. })) => {
+            Err(words::reason(language, &interpreter.executable, &how, &printed, &refused))
         }
-        Err(error) => Err(plan.redact(&error.reason())),
+        Err(Failure::Build(error)) => Err(plan.redact(&error.reason())),
     };
     (outcome, kept(lines))
 }
@@ -95,22 +100,6 @@ fn refused_packages(spec: &Spec) -> Option<String> {
             package.name
         ),
     })
-}
-
-fn job(image: &Object<Image>, interpreter: &Interpreter, plan: &Plan, pass: &Pass) -> PipBuild {
-    let mut settings = plan.settings.clone();
-    settings.endpoints = vec![pass.endpoint()];
-    for name in ["HTTPS_PROXY", "HTTP_PROXY", "https_proxy", "http_proxy"] {
-        settings.environment.push((name.to_owned(), pass.url()));
-    }
-    PipBuild {
-        organization: image.meta.organization.uuid(),
-        interpreter: interpreter.executable.to_string_lossy().into_owned(),
-        base: interpreter.base(),
-        base_digest: interpreter.digest.clone(),
-        manifest: image.spec.manifest.clone(),
-        settings,
-    }
 }
 
 fn kept(lines: Vec<String>) -> Vec<String> {

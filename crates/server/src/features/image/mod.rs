@@ -6,6 +6,7 @@ mod create;
 mod delete;
 mod get;
 mod input;
+mod install;
 mod list;
 mod plan;
 mod settle;

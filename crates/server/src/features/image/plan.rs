@@ -75,6 +75,10 @@ mod tests {
         )
     }
 
+    fn built_on(digest: &str) -> Built {
+        Built { runtime: "python3".to_owned(), layer: None, base_digest: digest.to_owned() }
+    }
+
     fn proof(digest: &str) -> Proof {
         let (runtime, version) = ("python3".to_owned(), "3".to_owned());
         Proof { runtime, version, digest: digest.to_owned() }
@@ -106,7 +110,7 @@ mod tests {
         };
         let status = Status {
             observed_generation: observed,
-            built: built.map(|digest| Built { layer: None, base_digest: digest.to_owned() }),
+            built: built.map(built_on),
             failure: failure.map(str::to_owned),
             failed_on: failed_on.map(str::to_owned),
             log: Vec::new(),

@@ -1,19 +1,21 @@
-//! pip for real: in a sandbox, through the proxy, from a small index on loopback (PEP 503).
+//! pip and npm for real: in a sandbox, through the proxy, from a small index on loopback (PEP 503, npm's registry).
 
 use dispatch_runtime::layer::Digest;
 use serde_json::{Value, json};
 
 use crate::{
-    pip::{Address, Config},
+    packages::{Address, Build, pip::Config},
     testing::{
         TestServer, World,
         index::{Index, PACKAGE, make_wheels},
     },
 };
 
+mod npm;
+
 /// A server whose packages come from `pip`, with a base image.
 async fn server(pip: Config) -> TestServer {
-    let server = TestServer::start_in(World::sandboxed(pip)).await;
+    let server = TestServer::start_in(World::sandboxed(Build { pip, ..Build::default() })).await;
     let base = json!({"name": "b", "dockerUrl": "host:python3", "language": "python3"});
     let made = server.post("/v1/baseimage?wait=60", &base).await;
     assert_eq!(made.body["status"], "READY", "{}", made.text);
@@ -197,7 +199,7 @@ async fn a_directory_of_wheels_is_mounted_and_what_is_not_used_is_noted() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_layer_that_was_lost_is_made_again_at_the_next_start() {
     let index = Index::plain().await;
-    let world = World::sandboxed(index.settings("me:hunter2@"));
+    let world = World::sandboxed(index.build("me:hunter2@"));
     let server = TestServer::start_in(world.clone()).await;
     let base = json!({"name": "b", "dockerUrl": "host:python3", "language": "python3"});
     server.post("/v1/baseimage?wait=60", &base).await;

@@ -134,9 +134,9 @@ pub(super) fn door(hosts: Vec<Host>) -> (Proxy, Pass) {
 }
 
 pub(super) fn narrow_door(hosts: Vec<Host>, limits: Limits) -> (Proxy, Pass) {
-    let rules = Rules { hosts, upstream: None };
-    let proxy = Proxy::new(rules, limits, Arc::new(Connector::new(true)));
-    let pass = proxy.admit().unwrap();
+    let rules = Rules { settings: "build.pip", hosts, upstream: None };
+    let proxy = Proxy::new(limits, Arc::new(Connector::new(true)));
+    let pass = proxy.admit(Arc::new(rules)).unwrap();
     (proxy, pass)
 }
 

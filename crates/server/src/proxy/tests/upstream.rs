@@ -20,9 +20,9 @@ fn door(upstream: &Site, bypass: &[&str], limits: Limits, further: Vec<Host>) ->
         authorization: Some(Authorization::basic("us", "pr0xy")),
         bypass: bypass.iter().map(|host| (*host).to_owned()).collect(),
     };
-    let rules = Rules { hosts, upstream: Some(upstream) };
-    let proxy = Proxy::new(rules, limits, Arc::new(Connector::new(true)));
-    let pass = proxy.admit().unwrap();
+    let rules = Rules { settings: "build.pip", hosts, upstream: Some(upstream) };
+    let proxy = Proxy::new(limits, Arc::new(Connector::new(true)));
+    let pass = proxy.admit(Arc::new(rules)).unwrap();
     (proxy, pass)
 }
 

@@ -37,7 +37,7 @@ async fn secrets_are_answered_as_recorded() {
 /// With sandboxes, and an index that has what the recorded manifests ask for.
 async fn in_sandboxes(name: &str) {
     let index = Index::plain().await;
-    let server = TestServer::start_in(World::sandboxed(index.settings(""))).await;
+    let server = TestServer::start_in(World::sandboxed(index.build(""))).await;
     check(&server, None, name).await;
     server.running.stop().await;
 }

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::{
-    pip::Config,
+    packages::Build,
     testing::{Answer, TestPlatform, TestServer, World, until},
 };
 
@@ -40,7 +40,7 @@ async fn stored(server: &TestServer) -> usize {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_run_that_finds_no_room_is_refused_and_leaves_nothing() {
-    let server = TestServer::with_python(Config::default()).await;
+    let server = TestServer::with_python(Build::default()).await;
     function(&server).await;
     let runs = &server.running.platform().runs;
     // The record of such a run takes 8 KiB and a bit.
@@ -71,7 +71,7 @@ async fn a_run_that_finds_no_room_is_refused_and_leaves_nothing() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_run_is_in_memory_only_when_its_turn_has_come_and_there_is_room() {
     assert!(size_of::<Waiting>() <= 96, "{}", size_of::<Waiting>());
-    let server = TestServer::with_python(Config::default()).await;
+    let server = TestServer::with_python(Build::default()).await;
     function(&server).await;
     let runs = &server.running.platform().runs;
     let others = runs.executing_kib.acquire_many(EXECUTING_KIB_MAX - 8).await.unwrap();
@@ -86,7 +86,7 @@ async fn a_run_is_in_memory_only_when_its_turn_has_come_and_there_is_room() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_run_that_is_taken_up_again_is_given_all_that_was_asked_for() {
-    let world = World::sandboxed(Config::default());
+    let world = World::sandboxed(Build::default());
     let server = TestServer::start_in(world.clone()).await;
     let platform = TestPlatform { server, broker: FakeBroker::start().await.unwrap() };
     platform.register("fake").await;
@@ -219,7 +219,7 @@ def handle(ctx, payload):
 
 /// A server that does not wait for calls when it stops, with a function `slow` besides.
 async fn impatient() -> TestServer {
-    let mut world = World::sandboxed(Config::default());
+    let mut world = World::sandboxed(Build::default());
     world.stop_timeout = std::time::Duration::from_millis(1);
     let server = TestServer::start_in(world).await;
     server.make_image().await;

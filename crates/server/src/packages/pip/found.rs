@@ -6,17 +6,14 @@ use std::{
 };
 
 use super::{
-    Address, Config,
+    Config,
     file::{self, FILE_BYTES_MAX, Sections},
 };
-
-/// What of a variable holds more than one value is told apart by white space, in variables as in files.
-type Lookup<'a> = &'a dyn Fn(&str) -> Option<String>;
+use crate::packages::{Address, Lookup};
 
 /// The settings that the environment and pip's files stand for. What cannot be used is noted in `not_used`.
 pub fn found(variable: Lookup<'_>) -> Config {
-    let variable = |name: &str| variable(name).filter(|value| !value.is_empty());
-    take(&options(&variable, &read(&variable)), &variable)
+    take(&options(variable, &read(variable)), variable)
 }
 
 /// pip's options by name, from whichever place wins: the environment, then `[install]`, then `[global]`; of files the

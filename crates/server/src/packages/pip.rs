@@ -1,7 +1,6 @@
-//! Where builds of Python images get their packages: the settings `build.pip`, what the server's own environment and
-//! pip configuration say where those are silent ([`found`]), and what comes of them ([`Plan`]).
+//! pip: the settings `build.pip`, what its own environment and files say ([`found`]), and what comes of them
+//! ([`plan()`]).
 
-mod address;
 mod file;
 mod found;
 mod plan;
@@ -10,16 +9,10 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-pub use address::Address;
-pub use found::found;
-pub use plan::{Plan, directories};
+use super::{Address, plan::host_and_port};
 
-/// The settings under `build`.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Build {
-    pub pip: Config,
-}
+pub use found::found;
+pub use plan::{directories, plan};
 
 /// The settings under `build.pip`, in pip's words. What is empty is not set.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -82,7 +75,7 @@ impl Config {
             good.then_some(()).ok_or(("find_links", why.to_owned()))?;
         }
         for host in &self.hosts {
-            plan::host_and_port(host).ok_or(("hosts", format!("{host:?} is not HOST[:PORT]")))?;
+            host_and_port(host).ok_or(("hosts", format!("{host:?} is not HOST[:PORT]")))?;
         }
         let good = self.proxy.is_empty() || self.proxy.proxy().is_some();
         let why = "it must be http://[USER:PASSWORD@]HOST:PORT; other kinds of proxy are not known";
