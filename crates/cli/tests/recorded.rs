@@ -50,7 +50,7 @@ fn the_command_line_prints_what_v0_1_22_printed_or_a_row_says_why_not() {
     let file = |name: &str, content: &str| fs::write(home.path().join(name), content).unwrap();
     fs::create_dir(home.path().join("pyfn")).unwrap();
     file("pyfn/hello.py", HELLO);
-    file("pyfn/other.py", "");
+    file("pyfn/other.py", HELLO);
     file("secret.json", r#"{"password": "OpenSesame"}"#);
     file("bad.json", "not json\n");
     file("res.yaml", RESOURCES);

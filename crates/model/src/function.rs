@@ -99,8 +99,10 @@ pub struct Deployed {
     /// `python3`.
     pub runtime: String,
     pub base_digest: String,
-    /// Digest of the dependency layer.
+    /// Digest of the dependency layer: the image's, or one of the function's own manifest and its image's.
     pub dependencies: Option<String>,
+    /// The image's dependency layer: with another one, the function is built again.
+    pub image_layer: Option<String>,
     /// Digest of the code layer.
     pub code: String,
     /// The handler that will be called, defaults filled in.

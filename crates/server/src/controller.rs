@@ -8,7 +8,8 @@ use std::{
 
 use dispatch_engine::{Key, Next};
 use dispatch_model::{Id, Noun, Object, broker_operation::Retry, service_broker::ServiceBroker};
-use dispatch_store::{Batch, CommitError, ReadError, Receipt, Stored};
+use dispatch_store::{Batch, Change, CommitError, ReadError, Receipt, Stored};
+use tokio::sync::broadcast::{Receiver, error::RecvError};
 use uuid::Uuid;
 
 use crate::{features, platform::Platform};
@@ -44,6 +45,28 @@ pub async fn load<K: Noun>(platform: &Platform, id: Id<K>) -> Result<Option<Obje
     match platform.store.get_by_id::<K>(&platform.system, id).await? {
         Some(Stored::Readable(object)) => Ok(Some(object)),
         Some(Stored::Unreadable { .. }) | None => Ok(None),
+    }
+}
+
+/// Returns when the object has another generation, or is gone. `changes` must be from before it was read.
+pub async fn overtaken<K: Noun>(
+    platform: &Platform,
+    object: &Object<K>,
+    mut changes: Receiver<Change>,
+) {
+    loop {
+        match changes.recv().await {
+            Ok(change) if change.id != object.meta.id.uuid() => continue,
+            Ok(_) | Err(RecvError::Lagged(_)) => {}
+            // The store is closed: the server ends.
+            Err(RecvError::Closed) => return std::future::pending().await,
+        }
+        let now = load::<K>(platform, object.meta.id).await;
+        let same = |now: Object<K>| now.meta.generation == object.meta.generation;
+        // What cannot be read now is read when the outcome is saved.
+        if now.is_ok_and(|now| !now.is_some_and(same)) {
+            return;
+        }
     }
 }
 

@@ -2,9 +2,12 @@
 //! environment and the tools' configuration say where those are silent, and what comes of them ([`Plan`]).
 
 mod address;
+mod install;
+pub mod manifest;
 pub mod npm;
 pub mod pip;
 mod plan;
+mod words;
 
 use std::path::PathBuf;
 

@@ -49,11 +49,13 @@ impl Reconciler for Controller {
 }
 
 async fn step(platform: &Platform, id: Id<Function>) -> Result<Next, Trouble> {
+    // From before the function is read: no change of it is missed while it is built.
+    let changes = platform.store.watch();
     let Some(function) = controller::load::<Function>(platform, id).await? else {
         leave_service(platform, id);
         return Ok(Next::Done);
     };
-    let image = controller::load(platform, function.spec.image).await?;
+    let image = controller::load::<Image>(platform, function.spec.image).await?;
     let deployed = function.status.deployed.as_ref();
     let projected = platform
         .functions
@@ -74,11 +76,23 @@ async fn step(platform: &Platform, id: Id<Function>) -> Result<Next, Trouble> {
             }
             Ok(Next::Done)
         }
-        Step::Build(built) => match build::build(platform, &function, built.clone()).await? {
-            Outcome::Made(deployed, _held) => save(platform, function, Ok(*deployed)).await,
-            Outcome::Failed(reason) => save(platform, function, Err((reason, built))).await,
-            Outcome::ImageLost => image_lost(platform, function, image).await,
-        },
+        Step::Build(built) => {
+            let Some(image) = image else { return Ok(Next::Again) };
+            let outcome = tokio::select! {
+                done = build::build(platform, &function, &image, built.clone()) => done?,
+                // Something else is wished for, or nothing any more: this build is of no use.
+                () = controller::overtaken(platform, &function, changes) => {
+                    return Ok(Next::Again);
+                }
+                // It is built at the next start.
+                () = platform.stopping.cancelled() => return Ok(Next::Done),
+            };
+            match outcome {
+                Outcome::Made(deployed, _held) => save(platform, function, Ok(*deployed)).await,
+                Outcome::Failed(reason) => save(platform, function, Err((reason, built))).await,
+                Outcome::ImageLost => image_lost(platform, function, image).await,
+            }
+        }
     }
 }
 
@@ -100,9 +114,8 @@ async fn wait(
 async fn image_lost(
     platform: &Platform,
     function: Object<Function>,
-    image: Option<Object<Image>>,
+    image: Object<Image>,
 ) -> Result<Next, Trouble> {
-    let Some(image) = image else { return Ok(Next::Again) };
     platform.wakers.wake(Kind::Image, image.meta.id.uuid());
     match image.status.failure {
         Some(reason) => {

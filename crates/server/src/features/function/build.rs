@@ -7,11 +7,11 @@ use bytes::Bytes;
 use dispatch_model::{
     Object,
     function::{Deployed, Function},
-    image::Built,
+    image::{Built, Image},
 };
 use dispatch_runtime::{
     build::SourceBuild,
-    host::Language,
+    host::{self, Language},
     layer::{Digest, Held},
     logs::FunctionLog,
     revision::Revision,
@@ -19,8 +19,10 @@ use dispatch_runtime::{
 };
 use dispatch_store::ReadError;
 
+use uuid::Uuid;
+
 use super::project;
-use crate::platform::Platform;
+use crate::{packages::manifest, platform::Platform};
 
 /// From the start of a process to its function being loaded.
 const LOAD_TIMEOUT: Duration = Duration::from_secs(60);
@@ -40,7 +42,8 @@ pub(super) enum Outcome {
 pub(super) async fn build(
     platform: &Platform,
     function: &Object<Function>,
-    image: Built,
+    image: &Object<Image>,
+    built: Built,
 ) -> Result<Outcome, ReadError> {
     let failed = |reason: String| Ok(Outcome::Failed(reason));
     let source = match function.spec.source.parse() {
@@ -50,19 +53,15 @@ pub(super) async fn build(
     let Some(source) = source else {
         return failed("its source is lost; update it".to_owned());
     };
-    let Some(language) = Language::parse(&image.runtime) else {
+    let Some(language) = Language::parse(&built.runtime) else {
         return failed(format!(
             "its image is for {}, which this version does not have",
-            image.runtime
+            built.runtime
         ));
     };
     let interpreter = match platform.workers.host(language).await {
         Ok(host) => host.interpreter,
         Err(error) => return failed(error.to_string()),
-    };
-    let mut held = match hold(platform, image.layer.as_deref()) {
-        Ok(held) => Vec::from_iter(held),
-        Err(Lost) => return Ok(Outcome::ImageLost),
     };
     let unpack = SourceBuild {
         organization: function.meta.organization.uuid(),
@@ -73,12 +72,19 @@ pub(super) async fn build(
         Ok(built) => built.layer,
         Err(error) => return failed(error.reason()),
     };
+    let whole = Whole { organization: function.meta.organization.uuid(), image, built: &built };
+    let packages = match whole.packages(platform, &interpreter, &code).await {
+        Ok(packages) => packages,
+        Err(Trouble::ImageLost) => return Ok(Outcome::ImageLost),
+        Err(Trouble::Words(reason)) => return failed(reason),
+    };
     let spec = &function.spec;
     let deployed = Deployed {
         faas_id: spec.faas_id,
-        runtime: image.runtime,
-        base_digest: image.base_digest,
-        dependencies: image.layer,
+        runtime: built.runtime,
+        base_digest: built.base_digest,
+        dependencies: packages.as_ref().map(|layer| layer.digest().to_string()),
+        image_layer: built.layer,
         code: code.digest().to_string(),
         handler: spec.handler.clone(),
         timeout_ms: spec.timeout_ms,
@@ -86,7 +92,7 @@ pub(super) async fn build(
         secrets: spec.secrets.clone(),
         services: spec.services.clone(),
     };
-    held.push(code);
+    let held = packages.into_iter().chain([code]).collect();
     let organization = function.meta.organization;
     let Some(organization_name) = project::organization_name(platform, organization).await? else {
         return failed("its organization does not exist any more".to_owned());
@@ -107,13 +113,46 @@ pub(super) async fn build(
     })
 }
 
-/// A layer that is not on this disk.
-struct Lost;
+/// Why there is no layer with the packages.
+enum Trouble {
+    /// The image's is not on this disk.
+    ImageLost,
+    Words(String),
+}
 
-fn hold(platform: &Platform, layer: Option<&str>) -> Result<Option<Held>, Lost> {
-    let Some(layer) = layer else { return Ok(None) };
-    let layer: Digest = layer.parse().map_err(|_| Lost)?;
-    platform.workers.builder.layers().hold(layer).map(Some).ok_or(Lost)
+/// What a function's packages come from, besides its source.
+struct Whole<'a> {
+    organization: Uuid,
+    image: &'a Object<Image>,
+    built: &'a Built,
+}
+
+impl Whole<'_> {
+    /// The image's layer; where the source names packages itself, one with those of both.
+    async fn packages(
+        &self,
+        platform: &Platform,
+        interpreter: &host::Interpreter,
+        code: &Held,
+    ) -> Result<Option<Held>, Trouble> {
+        let workers = &platform.workers;
+        let language = interpreter.language;
+        let place = workers.builder.layers().path(code.digest());
+        let read = tokio::task::spawn_blocking(move || manifest::of_source(&place, language));
+        let own = match read.await {
+            Ok(own) => own.map_err(Trouble::Words)?,
+            Err(panic) => std::panic::resume_unwind(panic.into_panic()),
+        };
+        let of_image = &self.image.spec.manifest;
+        let merged = own.map(|own| manifest::merged(language, of_image, &own)).transpose();
+        if let Some(merged) = merged.map_err(Trouble::Words)?.flatten() {
+            let (installed, _) = workers.install(self.organization, interpreter, &merged).await;
+            return installed.map(Some).map_err(Trouble::Words);
+        }
+        let Some(layer) = &self.built.layer else { return Ok(None) };
+        let layer: Digest = layer.parse().map_err(|_| Trouble::ImageLost)?;
+        workers.builder.layers().hold(layer).map(Some).ok_or(Trouble::ImageLost)
+    }
 }
 
 /// Loads it once, without services: an import that fails is told now and not at the first call.

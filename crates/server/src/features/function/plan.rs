@@ -34,7 +34,7 @@ pub(super) fn plan(
     let stale = layers_lost
         || match (&status.deployed, built) {
             (Some(deployed), Some(built)) => {
-                deployed.base_digest != built.base_digest || deployed.dependencies != built.layer
+                deployed.base_digest != built.base_digest || deployed.image_layer != built.layer
             }
             _ => false,
         };
@@ -116,6 +116,7 @@ mod tests {
             runtime: "python3".to_owned(),
             base_digest: base.to_owned(),
             dependencies: None,
+            image_layer: None,
             code: String::new(),
             handler: String::new(),
             timeout_ms: 0,

@@ -10,8 +10,7 @@ use dispatch_model::{
     function::Function,
     image::{Built, Image},
 };
-use dispatch_store::{Batch, Change};
-use tokio::sync::broadcast::{Receiver, error::RecvError};
+use dispatch_store::Batch;
 
 use super::{
     build,
@@ -77,7 +76,7 @@ async fn step(platform: &Platform, id: Id<Image>) -> Result<Next, Trouble> {
             let (outcome, log) = tokio::select! {
                 done = build::build(platform, &image, &proof) => done,
                 // Other dependencies are wished for, or none any more: this build is of no use.
-                () = overtaken(platform, &image, changes) => return Ok(Next::Again),
+                () = controller::overtaken(platform, &image, changes) => return Ok(Next::Again),
                 // It is built at the next start.
                 () = platform.stopping.cancelled() => return Ok(Next::Done),
             };
@@ -121,24 +120,6 @@ async fn save(platform: &Platform, image: &Object<Image>) -> Result<Next, Troubl
         platform.wakers.wake(Kind::Function, user.meta().id.uuid());
     }
     Ok(Next::Done)
-}
-
-/// Returns when the image has another generation, or is gone.
-async fn overtaken(platform: &Platform, image: &Object<Image>, mut changes: Receiver<Change>) {
-    loop {
-        match changes.recv().await {
-            Ok(change) if change.id != image.meta.id.uuid() => continue,
-            Ok(_) | Err(RecvError::Lagged(_)) => {}
-            // The store is closed: the server ends.
-            Err(RecvError::Closed) => return std::future::pending().await,
-        }
-        let now = controller::load::<Image>(platform, image.meta.id).await;
-        let same = |now: Object<Image>| now.meta.generation == image.meta.generation;
-        // What cannot be read now is read when the outcome is saved.
-        if now.is_ok_and(|now| !now.is_some_and(same)) {
-            return;
-        }
-    }
 }
 
 fn layer_lost(platform: &Platform, image: &Object<Image>) -> bool {

@@ -1,19 +1,13 @@
 //! The job that makes an image's dependency layer. The same dependencies on the same base are installed once in an
 //! organization, and are there at once the second time. A crash means run again; dropping it cancels it.
 
-use std::sync::Arc;
-
 use dispatch_model::{
     Kind, Object,
     base_image::Proof,
     image::{Built, Image, Spec},
 };
-use dispatch_runtime::{build::BuildError, host::Language, layer::Held, logs::FunctionLog};
+use dispatch_runtime::{host::Language, layer::Held};
 
-use super::{
-    install::{self, Failure},
-    words,
-};
 use crate::platform::Platform;
 
 /// Lines of the build's log that are kept: the last ones.
@@ -61,32 +55,10 @@ pub(super) async fn build(
         }
         Err(error) => return (Err(error.to_string()), Vec::new()),
     };
-    let plan = install::plan(platform, language);
-    let Some(pass) = platform.workers.proxy.admit(Arc::clone(&plan.rules)) else {
-        return (Err("too many builds run at this moment".to_owned()), Vec::new());
-    };
-    let log = Arc::new(FunctionLog::default());
-    let installed = install::install(platform, image, &interpreter, &pass, &log).await;
-    let (printed, _) = log.lines();
-    let printed: Vec<String> = printed.iter().map(|line| plan.redact(&line.text)).collect();
-    let refused: Vec<String> = pass.refused().iter().map(|words| plan.redact(words)).collect();
-    let mut lines = plan.notes.clone();
-    lines.extend(printed.iter().cloned());
-    lines.extend(refused.iter().map(|words| format!("not reached: {words}")));
-    let outcome = match installed {
-        Ok(installed) => {
-            if installed.size.is_none() {
-                lines.push("the same dependencies had been installed before".to_owned());
-            }
-            Ok(made(Some(installed.layer)))
-        }
-        Err(Failure::Missing(words)) => Err(words),
-        Err(Failure::Build(BuildError::Failed { how, .. })) => {
-            Err(words::reason(language, &interpreter.executable, &how, &printed, &refused))
-        }
-        Err(Failure::Build(error)) => Err(plan.redact(&error.reason())),
-    };
-    (outcome, kept(lines))
+    let organization = image.meta.organization.uuid();
+    let installing = platform.workers.install(organization, &interpreter, &spec.manifest);
+    let (installed, lines) = installing.await;
+    (installed.map(|layer| made(Some(layer))), kept(lines))
 }
 
 /// Base images of this machine are as the machine is: nothing of a system can be added to them. Contract §2.3: the

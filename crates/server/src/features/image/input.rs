@@ -8,9 +8,11 @@ use dispatch_model::{
 };
 use dispatch_store::Stored;
 
-use crate::http::{ApiError, Call};
+use crate::{
+    http::{ApiError, Call},
+    packages::manifest::MANIFEST_BYTES_MAX,
+};
 
-const MANIFEST_BYTES_MAX: usize = 1 << 20;
 const PACKAGES_MAX: usize = 1_000;
 
 pub(super) async fn spec(call: &Call, input: &ImageInput) -> Result<Spec, ApiError> {

@@ -6,7 +6,6 @@ mod create;
 mod delete;
 mod get;
 mod input;
-mod install;
 mod list;
 mod plan;
 mod settle;
@@ -14,7 +13,6 @@ mod shape;
 #[cfg(test)]
 mod tests;
 mod update;
-mod words;
 
 pub use act::Controller;
 pub use create::create;

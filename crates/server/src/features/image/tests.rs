@@ -216,3 +216,31 @@ async fn a_layer_that_was_lost_is_made_again_at_the_next_start() {
     assert_eq!(layers(&server).await.len(), 1);
     server.running.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_source_that_names_packages_gets_them_with_its_images() {
+    let index = Index::plain().await;
+    let server = server(index.settings("")).await;
+    assert_eq!(image(&server, "i", "requests==2\n").await["status"], "READY");
+    let source = "import greeting, requests\n\
+                  def handle(ctx, payload): return [greeting.greet(payload), requests.__name__]\n";
+    let files = |manifest: &str| {
+        [("hello.py", source.to_owned()), ("requirements.txt", manifest.to_owned())]
+    };
+    server.function("f", &files(PACKAGE), json!({})).await;
+    let done = server.call("f", json!("you")).await;
+    assert_eq!(done["output"], json!(["hello you", "requests"]), "{done}");
+
+    // Its image has other packages: it gets them.
+    let changed =
+        json!({"name": "i", "baseImageName": "b", "runtimeDependencies": {"manifest": ""}});
+    server.put("/v1/image/i", &changed).await;
+    settled(&server, "i").await;
+    let reason = server
+        .eventually("/v1/function/f", |answer| {
+            (answer.body["status"] == "ERROR").then(|| answer.body["reason"].to_string())
+        })
+        .await;
+    assert!(reason.contains("No module named 'requests'"), "{reason}");
+    server.finish().await;
+}

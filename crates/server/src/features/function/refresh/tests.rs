@@ -26,6 +26,7 @@ fn function(organization: Id<Organization>, number: u128, services: &[&str]) -> 
         runtime: "python3".to_owned(),
         base_digest: digest.clone(),
         dependencies: None,
+        image_layer: None,
         code: digest,
         handler: String::new(),
         timeout_ms: 0,

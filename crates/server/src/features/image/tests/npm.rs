@@ -5,7 +5,11 @@ use serde_json::{Value, json};
 use super::{image, layers};
 use crate::{
     packages::{Build, npm},
-    testing::{TestServer, World, index::Index},
+    testing::{
+        TestServer, World,
+        functions::{archive, wish},
+        index::Index,
+    },
 };
 
 const MANIFEST: &str = r#"{"dependencies": {"greeting": "^1.0.0"}}"#;
@@ -78,5 +82,28 @@ async fn what_cannot_be_installed_fails_with_npms_words_as_the_one_reason() {
     check("d", &elsewhere.to_string(), "is not among the hosts of build.npm").await;
     assert_eq!(stranger.asked(), Vec::<String>::new());
     is_ready(&image(&server, "e", "{}").await);
+    server.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_source_that_names_packages_gets_them_by_itself() {
+    let index = Index::plain().await;
+    let server = server(index.build("")).await;
+    is_ready(&image(&server, "i", "").await);
+    let source = "module.exports = (_, { name }) => require('greeting').greet(name)\n";
+    let files =
+        |manifest: &str| [("hello.js", source.to_owned()), ("package.json", manifest.to_owned())];
+    server.function("f", &files(MANIFEST), json!({})).await;
+    let done = server.call("f", json!({"name": "you"})).await;
+    assert_eq!(done["output"], json!("hello you"), "{done}");
+
+    let nope = r#"{"dependencies": {"nope": "1"}}"#;
+    let wish = wish("g", archive(&files(nope)), json!({}));
+    let failed = server.post("/v1/function?wait=60", &wish).await;
+    let reason = failed.body["reason"].to_string();
+    assert!(failed.body["status"] == "ERROR" && reason.contains("404 Not Found"), "{reason}");
+    let wish = self::wish("h", archive(&files("[")), json!({}));
+    let failed = server.post("/v1/function?wait=60", &wish).await;
+    assert!(failed.body["reason"].to_string().contains("its package.json: "), "{}", failed.text);
     server.finish().await;
 }
