@@ -1,11 +1,12 @@
 //! APIs on the wire (contract §2.9).
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 use uuid::Uuid;
 
 use crate::{Method, Operation, Route, Tag};
 
-#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize, ToSchema)]
 pub struct ApiInput {
     pub name: Option<String>,
     pub function: Option<String>,
@@ -29,7 +30,7 @@ pub struct ApiInput {
     pub tags: Option<Vec<Tag>>,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Api {
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub authentication: String,

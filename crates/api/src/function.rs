@@ -2,11 +2,12 @@
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use utoipa::ToSchema;
 use uuid::Uuid;
 
 use crate::{Method, Operation, Route, Tag};
 
-#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct FunctionInput {
     pub name: Option<String>,
@@ -32,7 +33,7 @@ pub struct FunctionInput {
     pub tags: Option<Vec<Tag>>,
 }
 
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Schema {
     #[serde(rename = "in", skip_serializing_if = "Option::is_none", default)]
     pub input: Option<Value>,
@@ -40,7 +41,7 @@ pub struct Schema {
     pub output: Option<Value>,
 }
 
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Function {
     /// Which layers of the sandbox hold its workers on this machine, and which do not; ours.

@@ -1,11 +1,12 @@
 //! Images on the wire (contract §2.3).
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 use uuid::Uuid;
 
 use crate::{Method, Operation, Route, Tag};
 
-#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ImageInput {
     pub name: Option<String>,
@@ -21,20 +22,20 @@ pub struct ImageInput {
     pub tags: Option<Vec<Tag>>,
 }
 
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct RuntimeDependencies {
     /// Text of requirements.txt or its like.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub manifest: String,
 }
 
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct SystemDependencies {
     #[serde(default)]
     pub packages: Option<Vec<SystemPackage>>,
 }
 
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct SystemPackage {
     #[serde(default)]
     pub name: String,
@@ -42,7 +43,7 @@ pub struct SystemPackage {
     pub version: String,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Image {
     pub base_image_name: String,

@@ -13,6 +13,7 @@ pub mod api;
 pub mod base_image;
 pub mod function;
 pub mod image;
+pub mod openapi;
 pub mod orphan;
 pub mod run;
 pub mod secret;

@@ -117,6 +117,7 @@ impl Route {
 pub enum Operation {
     GetHealth,
     GetHome,
+    GetOpenApi,
     GetVersion,
     CreateSecret,
     ListSecrets,

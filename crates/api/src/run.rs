@@ -2,17 +2,19 @@
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, value::RawValue};
+use utoipa::ToSchema;
 use uuid::Uuid;
 
 use crate::{Method, Operation, Route, Tag};
 
 /// What clients send. The input stays the text that it came as.
-#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct RunInput {
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub blocking: bool,
     #[serde(skip_serializing_if = "Option::is_none", default)]
+    #[schema(value_type = Option<Value>)]
     pub input: Option<Box<RawValue>>,
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub http_context: Option<Map<String, Value>>,
@@ -28,7 +30,7 @@ pub struct RunInput {
 }
 
 /// What they get. Keys are in the order of the alphabet, as v0.1.22 printed them.
-#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Run {
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
@@ -48,11 +50,13 @@ pub struct Run {
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub http_context: Option<Map<String, Value>>,
     #[serde(skip_serializing_if = "Option::is_none", default)]
+    #[schema(value_type = Option<Value>)]
     pub input: Option<Box<RawValue>>,
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub logs: Option<Logs>,
     pub name: Uuid,
     #[serde(skip_serializing_if = "Option::is_none", default)]
+    #[schema(value_type = Option<Value>)]
     pub output: Option<Box<RawValue>>,
     pub reason: Option<Vec<String>>,
     pub secrets: Vec<String>,
@@ -66,13 +70,13 @@ pub struct Run {
 pub const NOT_FINISHED: i64 = -62_135_596_800;
 
 /// `null` where nothing was printed.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Logs {
     pub stderr: Option<Vec<String>>,
     pub stdout: Option<Vec<String>>,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct RunError {
     pub message: String,
     pub stacktrace: Option<Vec<String>>,

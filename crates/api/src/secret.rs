@@ -3,12 +3,13 @@
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 use uuid::Uuid;
 
 use crate::{Method, Operation, Route, Tag};
 
 /// What clients send. Unknown fields are ignored, as in v0.1.22.
-#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize, ToSchema)]
 pub struct SecretInput {
     pub name: Option<String>,
     #[serde(default)]
@@ -18,7 +19,7 @@ pub struct SecretInput {
 }
 
 /// What they get. `secrets` holds the values, as old clients expect; the command line hides them.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Secret {
     pub id: Uuid,
     pub kind: String,

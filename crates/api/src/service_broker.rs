@@ -4,12 +4,13 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use utoipa::ToSchema;
 use uuid::Uuid;
 
 use crate::{Method, Operation, Route, Tag};
 
 /// What an administrator sends to register a broker.
-#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ServiceBrokerInput {
     pub name: Option<String>,
@@ -36,7 +37,7 @@ pub struct ServiceBrokerInput {
 }
 
 /// Which login the broker gets. The values are keys of a secret, read at each use.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Authentication {
     /// `none`, `basic` (secret keys username, password), `bearer` (token). Empty in a request: what the secret's keys
     /// are, or `none` if no secret is named.
@@ -46,7 +47,7 @@ pub struct Authentication {
     pub secret: Option<String>,
 }
 
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Tls {
     /// PEM of the authority that signed the broker's certificate.
@@ -56,14 +57,14 @@ pub struct Tls {
     pub skip_verify: bool,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(untagged)]
 pub enum ClassSelection {
     Names(Vec<String>),
     Plans(BTreeMap<String, SelectedPlans>),
 }
 
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct SelectedPlans {
     /// Absent or null: all plans of the class.
     #[serde(default)]
@@ -71,7 +72,7 @@ pub struct SelectedPlans {
 }
 
 /// What clients get.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ServiceBroker {
     pub id: Uuid,
@@ -94,7 +95,7 @@ pub struct ServiceBroker {
     pub tags: Option<Vec<Tag>>,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct BrokerClass {
     pub id: Uuid,
     pub enabled: bool,
@@ -102,7 +103,7 @@ pub struct BrokerClass {
     pub plans: Vec<String>,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct CatalogState {
     pub fetched_time: i64,
@@ -111,7 +112,7 @@ pub struct CatalogState {
     pub warnings: Vec<String>,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Condition {
     #[serde(rename = "type")]
     pub kind: String,

@@ -2,12 +2,13 @@
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use utoipa::ToSchema;
 use uuid::Uuid;
 
 use crate::{Method, Operation, Route, Tag};
 
 /// Enables a class of a broker's catalogue (POST), or changes what was decided about one (PUT).
-#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ServiceClassInput {
     pub name: Option<String>,
@@ -18,7 +19,7 @@ pub struct ServiceClassInput {
     pub default_plan: Option<String>,
 }
 
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ServiceClass {
     pub id: Uuid,
@@ -44,7 +45,7 @@ pub struct ServiceClass {
     pub tags: Option<Vec<Tag>>,
 }
 
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct ServicePlan {
     pub id: Uuid,
     pub kind: String,
@@ -61,7 +62,7 @@ pub struct ServicePlan {
 }
 
 /// JSON schemas of the parameters; `{}` where the broker gives none.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct PlanSchema {
     pub create: Value,
     pub update: Value,

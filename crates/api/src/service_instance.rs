@@ -2,12 +2,13 @@
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use utoipa::ToSchema;
 use uuid::Uuid;
 
 use crate::{Method, Operation, Route, Tag, service_broker::Condition};
 
 /// What a developer asks for. Ids win over names; both are accepted (design §4).
-#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ServiceInstanceInput {
     pub name: Option<String>,
@@ -35,7 +36,7 @@ pub struct ServiceInstanceInput {
 }
 
 /// Parameters of the automatic binding.
-#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct InstanceBindingInput {
     #[serde(skip_serializing_if = "Option::is_none", default)]
@@ -47,7 +48,7 @@ pub struct InstanceBindingInput {
     pub binding_secret: Option<String>,
 }
 
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ServiceInstance {
     pub id: Uuid,
@@ -78,7 +79,7 @@ pub struct ServiceInstance {
 }
 
 /// The automatic binding inside its instance: names of things, never values.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct InstanceBinding {
     #[serde(skip_serializing_if = "Option::is_none", default)]
@@ -100,7 +101,7 @@ pub struct InstanceBinding {
 }
 
 /// What the broker is doing or did last, in its own words.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct LastOperation {
     /// `create`, `update`, `delete`, `bind`, `unbind`.
     #[serde(rename = "type")]

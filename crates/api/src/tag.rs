@@ -2,8 +2,9 @@
 
 use dispatch_model::Tags;
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Tag {
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub key: String,

@@ -1,7 +1,11 @@
-//! Version, health, and the page that `dispatch login` looks at (contract §1.1, §1.2).
+//! Version, health, the description of the API, and the page that `dispatch login` looks at (contract §1.1, §1.2).
 
-use dispatch_api::version::Version;
-use serde_json::json;
+use std::sync::LazyLock;
+
+use dispatch_api::{
+    openapi,
+    version::{Health, Message, Version},
+};
 
 use crate::{
     http::{Answer, ApiError},
@@ -15,12 +19,19 @@ pub fn get(_: &Platform) -> Result<Answer, ApiError> {
 
 /// `GET /healthz…`: alive is what it says; what does not work is on the objects that it concerns.
 pub fn health(_: &Platform) -> Result<Answer, ApiError> {
-    Answer::json(&json!({ "version": version() }))
+    Answer::json(&Health { version: version() })
 }
 
 /// `GET /home`.
 pub fn home() -> Result<Answer, ApiError> {
-    Answer::json(&json!({ "message": "Home Page, You have already logged in" }))
+    Answer::json(&Message { message: "Home Page, You have already logged in".to_owned() })
+}
+
+/// `GET /openapi.json`. It does not change while the server runs.
+pub fn openapi() -> Answer {
+    static DOCUMENT: LazyLock<Vec<u8>> =
+        LazyLock::new(|| openapi::document(&version().version).to_string().into_bytes());
+    Answer { body: Some(DOCUMENT.clone()), ..Answer::empty() }
 }
 
 fn version() -> Version {

@@ -15,6 +15,7 @@ use crate::{
 pub(super) fn public(platform: &Platform, operation: Operation) -> Result<Answer, ApiError> {
     match operation {
         Operation::GetHealth => version::health(platform),
+        Operation::GetOpenApi => Ok(version::openapi()),
         _ => version::get(platform),
     }
 }
@@ -23,6 +24,7 @@ pub(super) async fn handle(call: &Call) -> Result<Answer, ApiError> {
     match call.operation {
         Operation::GetHealth => version::health(&call.platform),
         Operation::GetHome => version::home(),
+        Operation::GetOpenApi => Ok(version::openapi()),
         Operation::GetVersion => version::get(&call.platform),
 
         Operation::CreateSecret => secret::create(call).await,
