@@ -64,6 +64,9 @@ pub enum Verb {
     /// Manage Dispatch configurations
     #[command(override_usage = "dispatch manage [command]")]
     Manage(commands::manage::Args),
+    /// Help about any command
+    #[command(override_usage = "dispatch help [COMMAND]")]
+    Help(commands::help::Args),
     /// Run the Dispatch server
     Server(commands::server::Args),
     /// Run a service broker

@@ -10,10 +10,10 @@ use std::path::PathBuf;
 use dispatch_api::client::Login;
 use url::Url;
 
-use crate::{config::file::ConfigFile, error::CliError, jwt, output::Format};
+use crate::{config::file::ConfigFile, error::CliError, jwt, output::Format, usage::truth};
 pub use file::Context;
 
-/// What the flags of every command say; `None` or `false` where they were not given.
+/// What the flags of every command say; `None` where they were not given.
 #[derive(Debug, Clone, Default, clap::Args)]
 #[command(next_help_heading = "Global Flags")]
 pub struct Flags {
@@ -33,11 +33,13 @@ pub struct Flags {
     #[arg(long, global = true, value_name = "NAME")]
     pub organization: Option<String>,
     /// Accept any certificate of the server (DISPATCH_INSECURE)
-    #[arg(long, global = true)]
-    pub insecure: bool,
+    #[arg(long, global = true, value_name = "BOOL", value_parser = truth, num_args = 0..=1,
+        require_equals = true, default_missing_value = "true")]
+    pub insecure: Option<bool>,
     /// Output raw JSON (DISPATCH_JSON)
-    #[arg(long, global = true)]
-    pub json: bool,
+    #[arg(long, global = true, value_name = "BOOL", value_parser = truth, num_args = 0..=1,
+        require_equals = true, default_missing_value = "true")]
+    pub json: Option<bool>,
     /// Output format
     #[arg(short, long, global = true, value_name = "FORMAT", value_enum, conflicts_with = "json")]
     pub output: Option<Format>,
@@ -102,7 +104,9 @@ impl Credentials {
 pub fn format(flags: &Flags, environment: Environment<'_>) -> Format {
     match flags.output {
         Some(format) => format,
-        None if flags.json || is_true(environment, "DISPATCH_JSON") => Format::Json,
+        None if switch(flags.json, environment, "DISPATCH_JSON").unwrap_or_default() => {
+            Format::Json
+        }
         None => Format::Table,
     }
 }
@@ -137,7 +141,8 @@ pub fn resolve(
     Ok(Settings {
         base: base(&scheme, &host, port)?,
         organization: pick(&flags.organization, "DISPATCH_ORGANIZATION", &context.organization, ""),
-        insecure: flags.insecure || is_true(environment, "DISPATCH_INSECURE") || context.insecure,
+        insecure: switch(flags.insecure, environment, "DISPATCH_INSECURE")
+            .unwrap_or(context.insecure),
         credentials: credentials(flags, environment, &context),
     })
 }
@@ -202,9 +207,9 @@ fn given(environment: Environment<'_>, name: &str) -> Option<String> {
     environment(name).filter(|value| !value.is_empty())
 }
 
-fn is_true(environment: Environment<'_>, name: &str) -> bool {
-    given(environment, name)
-        .is_some_and(|value| matches!(value.to_lowercase().as_str(), "1" | "t" | "true"))
+/// A flag that may be `false`, or the environment. What is no truth value there counts as false, as it always did.
+fn switch(flag: Option<bool>, environment: Environment<'_>, variable: &str) -> Option<bool> {
+    flag.or_else(|| given(environment, variable).map(|value| truth(&value).unwrap_or_default()))
 }
 
 #[cfg(test)]

@@ -26,7 +26,7 @@ enum Broker {
 
 pub fn run(args: Args) -> Result<Outcome, CliError> {
     match args.kind {
-        None => Ok(Outcome::Help { note: None }),
+        None => Ok(Outcome::Help),
         Some(Broker::Postgresql(args)) => postgresql::run(args).map(|()| Outcome::Done),
         Some(Broker::Other(words)) => Ok(unknown(&words)),
     }

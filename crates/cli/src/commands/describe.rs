@@ -75,7 +75,7 @@ struct NameArgs {
 
 pub fn run(app: &App, args: Args) -> Result<Outcome, CliError> {
     match args.noun {
-        None => Ok(Outcome::Help { note: None }),
+        None => Ok(Outcome::Help),
         Some(Describe::Serviceclass(args)) => {
             app.connected(|session| service_class::run(session, args))
         }

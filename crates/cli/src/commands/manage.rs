@@ -34,7 +34,7 @@ struct ContextArgs {
 
 pub fn run(app: &App, args: Args) -> Result<Outcome, CliError> {
     match args.what {
-        None => Ok(Outcome::Help { note: None }),
+        None => Ok(Outcome::Help),
         Some(Manage::Context(args)) => context(app, args).map(|()| Outcome::Done),
         Some(Manage::Other(words)) => Ok(unknown(&words)),
     }

@@ -8,6 +8,7 @@ pub mod delete;
 pub mod describe;
 pub mod exec;
 pub mod get;
+pub mod help;
 pub mod login;
 pub mod logout;
 pub mod manage;
@@ -39,7 +40,7 @@ pub struct App {
 pub fn run(line: CommandLine) -> Result<Outcome, CliError> {
     let console = Console { format: config::format(&line.flags, &variable) };
     let app = App { flags: line.flags, console };
-    let Some(verb) = line.verb else { return Ok(Outcome::Help { note: None }) };
+    let Some(verb) = line.verb else { return Ok(Outcome::Help) };
     match verb {
         Verb::Create(args) => create::run(&app, args),
         Verb::Get(args) => get::run(&app, args),
@@ -54,6 +55,7 @@ pub fn run(line: CommandLine) -> Result<Outcome, CliError> {
         Verb::Logout => done(logout::run(&app)),
         Verb::Version => done(version::run(&app)),
         Verb::Manage(args) => manage::run(&app, args),
+        Verb::Help(args) => Ok(help::run(args)),
         Verb::Server(args) => done(server::run(&args)),
         Verb::Broker(args) => broker::run(args),
     }

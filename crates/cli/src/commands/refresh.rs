@@ -42,7 +42,7 @@ struct BrokerArgs {
 
 pub fn run(app: &App, args: Args) -> Result<Outcome, CliError> {
     match args.noun {
-        None => Ok(Outcome::Help { note: None }),
+        None => Ok(Outcome::Help),
         Some(Refresh::Servicebroker(args)) => app.connected(|session| broker(session, args)),
         Some(Refresh::Other(words)) => Ok(unknown(&words)),
     }

@@ -40,7 +40,7 @@ struct InstanceArgs {
 
 pub fn run(app: &App, args: Args) -> Result<Outcome, CliError> {
     match args.noun {
-        None => Ok(Outcome::Help { note: None }),
+        None => Ok(Outcome::Help),
         Some(Retry::Serviceinstance(args)) => app.connected(|session| instance(session, args)),
         Some(Retry::Other(words)) => Ok(unknown(&words)),
     }

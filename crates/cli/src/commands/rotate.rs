@@ -40,7 +40,7 @@ struct BindingArgs {
 
 pub fn run(app: &App, args: Args) -> Result<Outcome, CliError> {
     match args.noun {
-        None => Ok(Outcome::Help { note: None }),
+        None => Ok(Outcome::Help),
         Some(Rotate::Servicebinding(args)) => app.connected(|session| binding(session, args)),
         Some(Rotate::Other(words)) => Ok(unknown(&words)),
     }

@@ -42,6 +42,27 @@ fn a_flag_wins_over_the_environment_over_the_context_over_the_default() {
 }
 
 #[test]
+fn false_wins_over_what_comes_after_it() {
+    let check = |flag: Option<bool>, variable: &str, insecure: bool, json: bool| {
+        let flags = Flags { insecure: flag, json: flag, ..Flags::default() };
+        let environment = [("DISPATCH_INSECURE", variable), ("DISPATCH_JSON", variable)];
+        assert_eq!(
+            settings(&flags, &environment, CONTEXTS).insecure,
+            insecure,
+            "{flag:?} {variable}"
+        );
+        let read = |_: &str| Some(variable.to_owned());
+        assert_eq!(format(&flags, &read) == Format::Json, json, "{flag:?} {variable}");
+    };
+    check(None, "", true, false);
+    check(None, "0", false, false);
+    check(None, "T", true, true);
+    check(None, "yes", false, false);
+    check(Some(false), "1", false, false);
+    check(Some(true), "false", true, true);
+}
+
+#[test]
 fn a_token_wins_over_a_service_account_over_a_cookie() {
     let check = |environment: &[(&str, &str)], file: &str, expect: Credentials| {
         assert!(settings(&Flags::default(), environment, file).credentials == expect);

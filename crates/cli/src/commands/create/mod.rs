@@ -107,7 +107,7 @@ pub fn run(app: &App, args: Args) -> Result<Outcome, CliError> {
         None if args.file.is_given() => app.connected(async |session| {
             documents::create(&session, &args.file, args.wait, args.tag.tags()).await
         }),
-        None => Ok(Outcome::Help { note: None }),
+        None => Ok(Outcome::Help),
         Some(Create::Api(args)) => app.connected(|session| api::run(session, args)),
         Some(Create::BaseImage(args)) => app.connected(|session| base_image::run(session, args)),
         Some(Create::Function(args)) => app.connected(|session| function::run(session, args)),

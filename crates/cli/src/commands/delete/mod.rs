@@ -146,7 +146,7 @@ pub fn run(app: &App, args: Args) -> Result<Outcome, CliError> {
                 Removal { cascade: args.cascade, purge: args.purge, ..args.common.removal() };
             app.connected(async |session| documents::delete(&session, &args.file, &removal).await)
         }
-        None => Ok(Outcome::Help { note: None }),
+        None => Ok(Outcome::Help),
         Some(Delete::Api(args)) => one::<Api>(app, &args, args.common.removal()),
         Some(Delete::BaseImage(args)) => one::<BaseImage>(app, &args, args.common.removal()),
         Some(Delete::Function(args)) => one::<Function>(app, &args, args.common.removal()),

@@ -110,7 +110,7 @@ pub struct ClassArgs {
 
 pub fn run(app: &App, args: Args) -> Result<Outcome, CliError> {
     match args.noun {
-        None => Ok(Outcome::Help { note: None }),
+        None => Ok(Outcome::Help),
         Some(Get::Api(args)) => named::<Api>(app, &args.name),
         Some(Get::BaseImage(args)) => named::<BaseImage>(app, &args),
         Some(Get::Function(args)) => named::<Function>(app, &args),

@@ -40,7 +40,7 @@ pub fn run(app: &App, args: Args) -> Result<Outcome, CliError> {
         None if args.file.is_given() => {
             app.connected(async |session| documents::update(&session, &args.file, args.wait).await)
         }
-        None => Ok(Outcome::Help { note: None }),
+        None => Ok(Outcome::Help),
         Some(Update::Serviceclass(args)) => {
             app.connected(|session| service_class::run(session, args))
         }
