@@ -60,6 +60,9 @@ pub struct Function {
     pub schema: Schema,
     pub secrets: Option<Vec<String>>,
     pub services: Option<Vec<String>>,
+    /// SHA-256 of the source archive, in hex; ours. The source itself is never shown.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub source_digest: String,
     pub status: String,
     pub tags: Option<Vec<Tag>>,
     #[serde(default, skip_serializing_if = "is_zero")]

@@ -29,6 +29,9 @@ pub enum Verb {
     /// Display one or many resources
     #[command(override_usage = "dispatch get TYPE [NAME] [flags]")]
     Get(commands::get::Args),
+    /// Create or update resources from a file, as far as that is needed
+    #[command(override_usage = "dispatch apply -f FILE [flags]")]
+    Apply(commands::apply::Args),
     /// Update resources from a file
     #[command(override_usage = "dispatch update -f FILE [flags]")]
     Update(commands::update::Args),

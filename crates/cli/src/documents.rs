@@ -1,25 +1,28 @@
-//! `create`, `update` and `delete -f FILE`: documents of several kinds in one YAML file (contract §3.3), one after the
-//! other, until the first error.
+//! `create`, `update`, `apply` and `delete -f FILE`: documents of several kinds in one YAML file (contract §3.3), one
+//! after the other, until the first error.
 
+mod answers;
+mod apply;
+mod delete;
 mod kind;
+mod same;
 mod yaml;
 
-use std::{
-    collections::BTreeMap,
-    path::{Path, PathBuf},
-};
+use std::path::{Path, PathBuf};
 
-use dispatch_api::{Operation, Tag};
+use dispatch_api::Tag;
 use serde_json::{Value, value::RawValue};
 
 use crate::{
     error::{CliError, Kind as ErrorKind},
     files,
     outcome::{Outcome, unknown},
-    output::json,
-    removal::Removal,
-    session::{NO_BODY, Received, Session},
+    output::Format,
+    session::{Received, Session},
 };
+use answers::Answers;
+pub use apply::{apply, seed};
+pub use delete::delete;
 pub use kind::Kind;
 
 #[derive(Debug, Clone, Default, clap::Args)]
@@ -73,6 +76,23 @@ impl FileArgs {
         }
         Ok(parsed.documents)
     }
+
+    /// The same with more tags.
+    fn tagged(&self, session: &Session, tags: Option<Vec<Tag>>) -> Result<Vec<Document>, CliError> {
+        let tags = tags.map(|tags| serde_json::to_value(tags).expect("tags are plain data"));
+        let mut documents = self.read(session)?;
+        for document in &mut documents {
+            add_tags(&mut document.body, tags.as_ref());
+        }
+        Ok(documents)
+    }
+}
+
+/// What became of a document.
+struct Done {
+    /// `Created`, `Updated`, `Unchanged`.
+    word: &'static str,
+    raw: Box<RawValue>,
 }
 
 pub async fn create(
@@ -81,112 +101,65 @@ pub async fn create(
     wait: bool,
     tags: Option<Vec<Tag>>,
 ) -> Result<(), CliError> {
-    let tags = tags.map(|tags| serde_json::to_value(tags).expect("tags are plain data"));
-    let mut documents = file.read(session)?;
-    for document in &mut documents {
-        add_tags(&mut document.body, tags.as_ref());
-    }
-    each(session, file, documents, "Created", wait, |document| {
-        Ok((document.kind.spec().create, false))
-    })
-    .await
+    let documents = file.tagged(session, tags)?;
+    each(session, file.work_dir(), documents, wait, async |document| post(session, document).await)
+        .await
 }
 
 pub async fn update(session: &Session, file: &FileArgs, wait: bool) -> Result<(), CliError> {
     let documents = file.read(session)?;
-    each(session, file, documents, "Updated", wait, |document| {
-        let kind = document.kind.spec().kind;
-        match document.kind.spec().update {
-            Some(update) => Ok((update, true)),
-            None => Err(CliError::input(format!("{kind} {}: cannot be updated", document.name))),
-        }
-    })
-    .await
+    each(session, file.work_dir(), documents, wait, async |document| put(session, document).await)
+        .await
 }
 
-pub async fn delete(session: &Session, file: &FileArgs, how: &Removal) -> Result<(), CliError> {
-    let mut answers = Answers::default();
-    let documents = file.read(session)?;
-    for (index, document) in documents.iter().enumerate() {
-        let Document { kind, name, .. } = document;
-        let accepted = || session.console.line(&format!("Deleted {}: {name}", kind.spec().kind));
-        let raw = kind.remove(session, name, how, &accepted).await;
-        answers.add(*kind, raw.map_err(|error| stopped(error, &documents, index))?);
-    }
-    answers.print(session)
+async fn post(session: &Session, document: &Document) -> Result<Done, CliError> {
+    let create = document.kind.spec().create;
+    let made: Received<Value> = session.call(create, &[], &[], Some(&document.body)).await?;
+    Ok(Done { word: "Created", raw: made.raw })
 }
 
-/// Creates documents of our own. One that is there and equal is done.
-pub async fn seed(session: &Session, text: &str, wait: bool) -> Result<(), CliError> {
-    let parsed = yaml::documents(text).map_err(CliError::input)?;
-    let mut answers = Answers::default();
-    for Document { kind, name, body } in parsed.documents {
-        let spec = kind.spec();
-        let made = session.call::<Value>(spec.create, &[], &[], Some(&body)).await;
-        let (done, mut raw) = match made {
-            Ok(received) => ("Created", received.raw),
-            Err(error) if error.status() == Some(409) => {
-                let found: Received<Value> =
-                    session.call(spec.get, &[name.as_str()], &[], NO_BODY).await?;
-                if !contains(&found.body, &body) {
-                    return Err(error
-                        .hint("it is not the seed's, and stays as it is; what follows was not looked at")
-                        .hint("to choose among the seeds: dispatch create seed-images -O seed.yaml"));
-                }
-                ("Unchanged", found.raw)
-            }
-            Err(error) => return Err(error),
-        };
-        session.console.line(&format!("{done} {}: {name}", spec.kind))?;
-        if wait && let Some(waited) = kind.wait(session, &name).await? {
-            raw = waited;
-        }
-        answers.add(kind, raw);
-    }
-    answers.print(session)
+async fn put(session: &Session, document: &Document) -> Result<Done, CliError> {
+    let Document { kind, name, body } = document;
+    let Some(update) = kind.spec().update else {
+        return Err(CliError::input(format!("{} {name}: cannot be updated", kind.spec().kind)));
+    };
+    let made: Received<Value> = session.call(update, &[name], &[], Some(body)).await?;
+    Ok(Done { word: "Updated", raw: made.raw })
 }
 
-/// Whether an object says everything that was wished.
-fn contains(object: &Value, wish: &Value) -> bool {
-    match (object, wish) {
-        (_, Value::Null) => true,
-        (Value::Object(object), Value::Object(wish)) => {
-            wish.iter().all(|(key, wish)| contains(object.get(key).unwrap_or(&Value::Null), wish))
-        }
-        _ => object == wish,
-    }
-}
-
-/// Sends one document after the other.
+/// Does something with one document after the other, and says what became of it.
 async fn each(
     session: &Session,
-    file: &FileArgs,
+    work_dir: &Path,
     mut documents: Vec<Document>,
-    done: &str,
     wait: bool,
-    choose: impl Fn(&Document) -> Result<(Operation, bool), CliError>,
+    what: impl AsyncFn(&Document) -> Result<Done, CliError>,
 ) -> Result<(), CliError> {
     let mut answers = Answers::default();
     for index in 0..documents.len() {
         let Some(document) = documents.get_mut(index) else { break };
-        let send = async {
-            let (operation, named) = choose(document)?;
-            document.kind.fill(document, file.work_dir())?;
-            let path: &[&str] = if named { &[document.name.as_str()] } else { &[] };
-            let received: Received<Value> =
-                session.call(operation, path, &[], Some(&document.body)).await?;
-            // With --json as well: scripts of v0.1.22 expect these lines before the object.
-            let (kind, name) = (document.kind.spec().kind, &document.name);
-            session.console.line(&format!("{done} {kind}: {name}"))?;
-            let waited = if wait { document.kind.wait(session, name).await? } else { None };
-            Ok((document.kind, waited.unwrap_or(received.raw)))
+        let one = async {
+            document.kind.fill(document, work_dir)?;
+            let Done { word, raw } = what(document).await?;
+            let Document { kind, name, .. } = &*document;
+            say(session, word, *kind, name)?;
+            let waited = if wait { kind.wait(session, name).await? } else { None };
+            Ok((*kind, waited.unwrap_or(raw)))
         };
-        match send.await {
+        match one.await {
             Ok((kind, raw)) => answers.add(kind, raw),
             Err(error) => return Err(stopped(error, &documents, index)),
         }
     }
     answers.print(session)
+}
+
+/// With `--json` as well: scripts of v0.1.22 expect these lines before the object.
+fn say(session: &Session, word: &str, kind: Kind, name: &str) -> Result<(), CliError> {
+    match session.console.format {
+        Format::Name => session.console.line(name),
+        _ => session.console.line(&format!("{word} {}: {name}", kind.spec().kind)),
+    }
 }
 
 /// An error ends a file. Which document it was, and that there are others, is not in the error.
@@ -211,47 +184,5 @@ fn add_tags(body: &mut Value, tags: Option<&Value>) {
     match slot {
         Value::Array(old) => old.extend(new.iter().cloned()),
         other => *other = Value::Array(new.clone()),
-    }
-}
-
-/// What `--json` prints at the end: the answers by kind, every group of v0.1.22 present.
-#[derive(Debug, Default)]
-struct Answers(BTreeMap<&'static str, Vec<Box<RawValue>>>);
-
-/// In the order in which they were always printed; later ones follow when there is something in them.
-const GROUPS: &[&str] = &[
-    "api",
-    "baseImages",
-    "images",
-    "driverTypes",
-    "drivers",
-    "subscriptions",
-    "functions",
-    "secrets",
-    "policies",
-    "serviceInstances",
-    "serviceaccounts",
-    "organizations",
-];
-
-impl Answers {
-    fn add(&mut self, kind: Kind, raw: Box<RawValue>) {
-        self.0.entry(kind.spec().group).or_default().push(raw);
-    }
-
-    fn print(&self, session: &Session) -> Result<(), CliError> {
-        if !session.console.is_for_programs() {
-            return Ok(());
-        }
-        let later = self.0.keys().filter(|group| !GROUPS.contains(group));
-        let members = GROUPS.iter().chain(later).map(|group| {
-            let list = self.0.get(group).map(|list| {
-                let list: Vec<String> = list.iter().map(|raw| json::sorted_inside(raw)).collect();
-                format!("[{}]", list.join(","))
-            });
-            format!("{}:{}", Value::from(*group), list.unwrap_or_else(|| "null".to_owned()))
-        });
-        let object = format!("{{{}}}", members.collect::<Vec<_>>().join(","));
-        session.console.json(&object)
     }
 }

@@ -2,6 +2,30 @@
 
 use crate::support::Case;
 
+const RESOURCES: &str = "\
+kind: Image
+name: python3
+baseImageName: python3-base
+---
+kind: Secret
+name: greeting
+secrets: {text: hello}
+---
+kind: Function
+name: hello
+image: python3
+sourcePath: hello.py
+secrets: [greeting]
+schema: {in: {type: object}}
+---
+kind: API
+name: hello
+function: hello
+enabled: true
+methods: [GET]
+uris: [/hello]
+";
+
 #[test]
 fn secrets_are_kept_by_the_real_server() {
     Case::real("real/secrets")
@@ -53,9 +77,14 @@ fn a_function_is_built_and_called_by_the_real_server() {
         .run("create image other nope")
         .run("create function python3 hello hello.py --schema-in in.json --wait")
         .run("get functions")
+        .file("res.yaml", RESOURCES)
+        .run("apply -f res.yaml --wait")
+        .run("apply -f res.yaml")
+        .file("hello.py", "def handle(ctx, payload):\n    return {'hello': 'you'}\n")
+        .run("apply -f res.yaml --wait")
         .run("exec hello --wait --input '{\"name\": \"Jon\"}'")
         .run("exec helo --wait")
-        .run("delete function hello --wait")
+        .run("delete -f res.yaml --wait")
         .run("get function hello")
         .check();
 }

@@ -1,5 +1,6 @@
 //! The verbs, one folder or file each, and what all of them need.
 
+pub mod apply;
 pub mod arity;
 pub mod broker;
 pub mod create;
@@ -44,6 +45,7 @@ pub fn run(line: CommandLine) -> Result<Outcome, CliError> {
     match verb {
         Verb::Create(args) => create::run(&app, args),
         Verb::Get(args) => get::run(&app, args),
+        Verb::Apply(args) => apply::run(&app, &args),
         Verb::Update(args) => update::run(&app, args),
         Verb::Delete(args) => delete::run(&app, args),
         Verb::Describe(args) => describe::run(&app, args),

@@ -51,6 +51,8 @@ pub struct Spec {
     pub create: Operation,
     pub update: Option<Operation>,
     pub get: Operation,
+    /// Members that an update takes away when they are not in the document.
+    pub replaced: &'static [&'static str],
     /// From YAML to the body of a request. The wire type decides what is text: `value: 2` becomes `"2"` in a secret.
     pub decode: Decode,
 }
@@ -62,9 +64,10 @@ impl Spec {
         kind: &'static str,
         group: &'static str,
         (create, get, update): (Operation, Operation, Option<Operation>),
+        replaced: &'static [&'static str],
         decode: Decode,
     ) -> Self {
-        Self { kind, group, create, update, get, decode }
+        Self { kind, group, create, update, get, replaced, decode }
     }
 }
 
@@ -81,6 +84,19 @@ impl Kind {
         Self::ServiceBinding,
     ];
 
+    /// The order in which kinds are removed: what uses others before what it uses.
+    pub const REMOVAL: &[Self] = &[
+        Self::Api,
+        Self::Function,
+        Self::Image,
+        Self::BaseImage,
+        Self::ServiceBinding,
+        Self::ServiceInstance,
+        Self::ServiceClass,
+        Self::ServiceBroker,
+        Self::Secret,
+    ];
+
     pub fn parse(text: &str) -> Option<Self> {
         Self::ALL.iter().copied().find(|kind| kind.spec().kind == text)
     }
@@ -92,54 +108,72 @@ impl Kind {
                 "API",
                 "api",
                 (O::CreateApi, O::GetApi, Some(O::UpdateApi)),
+                &[
+                    "authentication",
+                    "cors",
+                    "enabled",
+                    "hosts",
+                    "methods",
+                    "protocols",
+                    "tls",
+                    "uris",
+                ],
                 decode::<ApiInput>,
             ),
             Self::BaseImage => Spec::new(
                 "BaseImage",
                 "baseImages",
                 (O::CreateBaseImage, O::GetBaseImage, Some(O::UpdateBaseImage)),
+                &[],
                 decode::<BaseImageInput>,
             ),
             Self::Image => Spec::new(
                 "Image",
                 "images",
                 (O::CreateImage, O::GetImage, Some(O::UpdateImage)),
+                &["runtimeDependencies", "systemDependencies"],
                 decode::<ImageInput>,
             ),
             Self::Function => Spec::new(
                 "Function",
                 "functions",
                 (O::CreateFunction, O::GetFunction, Some(O::UpdateFunction)),
+                &["schema", "secrets", "services", "timeout"],
                 decode_function,
             ),
             Self::Secret => Spec::new(
                 "Secret",
                 "secrets",
                 (O::CreateSecret, O::GetSecret, Some(O::UpdateSecret)),
+                &["secrets"],
                 decode::<SecretInput>,
             ),
             Self::ServiceBroker => Spec::new(
                 "ServiceBroker",
                 "serviceBrokers",
                 (O::CreateServiceBroker, O::GetServiceBroker, Some(O::UpdateServiceBroker)),
+                &["parameters"],
                 decode::<ServiceBrokerInput>,
             ),
             Self::ServiceClass => Spec::new(
                 "ServiceClass",
                 "serviceClasses",
                 (O::CreateServiceClass, O::GetServiceClass, Some(O::UpdateServiceClass)),
+                &["defaultPlan"],
                 decode::<ServiceClassInput>,
             ),
             Self::ServiceInstance => Spec::new(
                 "ServiceInstance",
                 "serviceInstances",
                 (O::CreateServiceInstance, O::GetServiceInstance, None),
+                &[],
                 decode::<ServiceInstanceInput>,
             ),
             Self::ServiceBinding => Spec::new(
                 "ServiceBinding",
                 "serviceBindings",
                 (O::CreateServiceBinding, O::GetServiceBinding, None),
+                &[],
                 decode::<ServiceBindingInput>,
             ),
         }

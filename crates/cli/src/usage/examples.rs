@@ -38,6 +38,7 @@ const EXAMPLES: &[(&str, &str)] = &[
     ("get serviceinstance", "dispatch get serviceinstance my-db"),
     ("get servicebinding", "dispatch get servicebinding -o wide"),
     ("get orphans", "dispatch get orphans -o wide"),
+    ("apply", "dispatch apply -f resources.yaml --wait"),
     ("update", "dispatch update -f resources.yaml"),
     ("update serviceclass", "dispatch update serviceclass postgresql --default-plan shared-small"),
     ("delete", "dispatch delete -f resources.yaml --wait"),

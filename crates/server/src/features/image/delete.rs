@@ -2,7 +2,7 @@
 //! `?ifUnused=true` is answered 409 with the functions that use it.
 
 use dispatch_model::{ErrorCode, Kind, Phase, function::Function, image::Image};
-use dispatch_store::CommitError;
+use dispatch_store::{CommitError, Stored};
 
 use super::shape;
 use crate::http::{Answer, ApiError, Call};
@@ -14,9 +14,11 @@ pub async fn delete(call: &Call) -> Result<Answer, ApiError> {
         let image = call.find::<Image>(&name).await?;
         let id = image.meta.id.uuid();
         let users = call.platform.store.list_referring::<Function>(&call.scope, id).await?;
-        if call.flag("ifUnused")? && !users.is_empty() {
-            let users: Vec<&str> = users.iter().map(|user| user.meta().name.as_str()).collect();
-            let message = format!("image {name} is used by {}", users.join(", "));
+        // A function that goes will not need it.
+        let stay = users.iter().map(Stored::meta).filter(|user| user.deleting.is_none());
+        let stay: Vec<&str> = stay.map(|user| user.name.as_str()).collect();
+        if call.flag("ifUnused")? && !stay.is_empty() {
+            let message = format!("image {name} is used by {}", stay.join(", "));
             return Err(ApiError::new(ErrorCode::InUse, message));
         }
         let batch = call.batch(Kind::Image, name.as_str(), id).delete(&image);

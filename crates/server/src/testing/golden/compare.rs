@@ -1,6 +1,6 @@
 //! Whether two answers are the same to a client: ids may be others, as long as equal ones stay equal; times too; the
-//! order of members, of an Allow header, and the members `error` and `faults` of an error do not count (row "the body
-//! of an error").
+//! order of members, of an Allow header, the members `error` and `faults` of an error (row "the body of an error") and
+//! the member `sourceDigest` of a function (the row of that name) do not count.
 
 use std::collections::{BTreeSet, HashMap};
 
@@ -76,7 +76,8 @@ fn same_value(then: &Value, now: &Value, ids: &mut Ids) -> bool {
         }
         (Value::Object(then), Value::Object(now)) => {
             let is_error = then.contains_key("code") && then.contains_key("message");
-            let ours = |key: &str| is_error && matches!(key, "error" | "faults");
+            let ours =
+                |key: &str| is_error && matches!(key, "error" | "faults") || key == "sourceDigest";
             let mut equal = 0;
             for (key, then) in then {
                 let same = now.get(key).is_some_and(|now| same_value(then, now, ids));
@@ -129,6 +130,7 @@ mod checks {
         check(r#"{"t":"<time>"}"#, r#"{"t":"5"}"#, false);
         check(r#"{"a":1,"b":2}"#, r#"{"b":2,"a":1}"#, true);
         check(r#"{"a":1}"#, r#"{"a":1,"b":2}"#, false);
+        check(r#"{"a":1}"#, r#"{"a":1,"sourceDigest":"00"}"#, true);
         check(r#"{"a":null}"#, "{}", false);
         check(r#"{"code":1,"message":"m"}"#, r#"{"code":1,"message":"m","error":"e"}"#, true);
         check(r#"{"code":1,"message":"m"}"#, r#"{"code":1,"message":"m","hint":"e"}"#, false);
