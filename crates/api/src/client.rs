@@ -7,7 +7,10 @@ use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use serde::{Serialize, de::DeserializeOwned};
 use url::Url;
 
-use crate::{ErrorBody, ORGANIZATION_HEADER, Operation, SEEN_HEADER, SETTLED_HEADER, routes};
+use crate::{
+    ErrorBody, ORGANIZATION_HEADER, Operation, SEEN_HEADER, SETTLED_HEADER, TRUNCATED_HEADER,
+    routes,
+};
 
 /// Everything outside RFC 3986's unreserved characters.
 const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
@@ -57,6 +60,8 @@ pub struct Answer<T> {
     pub settled: bool,
     /// What to send as `seen` to be answered at the next change.
     pub seen: Option<String>,
+    /// True when a list has an end that the server did not send.
+    pub truncated: bool,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -155,6 +160,7 @@ async fn read<T: DeserializeOwned>(answer: reqwest::Response) -> Result<Answer<T
     let settled = answer.headers().get(SETTLED_HEADER).is_none_or(|value| value != "false");
     let seen = answer.headers().get(SEEN_HEADER).and_then(|value| value.to_str().ok());
     let seen = seen.map(str::to_owned);
+    let truncated = answer.headers().get(TRUNCATED_HEADER).is_some_and(|value| value == "true");
     let bytes = answer.bytes().await.map_err(|e| ClientError::Unreadable { why: e.to_string() })?;
     if !(200..300).contains(&status) {
         return Err(match serde_json::from_slice::<ErrorBody>(&bytes) {
@@ -168,7 +174,7 @@ async fn read<T: DeserializeOwned>(answer: reqwest::Response) -> Result<Answer<T
     let text: &[u8] = if bytes.is_empty() { b"null" } else { &bytes };
     let body =
         serde_json::from_slice(text).map_err(|e| ClientError::Unreadable { why: e.to_string() })?;
-    Ok(Answer { body, status, settled, seen })
+    Ok(Answer { body, status, settled, seen, truncated })
 }
 
 #[cfg(test)]

@@ -43,9 +43,15 @@ pub enum Verb {
     /// Explain a resource: what it offers and how to use it
     #[command(override_usage = "dispatch describe TYPE NAME [flags]")]
     Describe(commands::describe::Args),
+    /// Show the services that there are: classes and their plans
+    #[command(override_usage = "dispatch catalog [CLASS] [flags]")]
+    Catalog(commands::catalog::Args),
     /// Execute a function
     #[command(override_usage = "dispatch exec FUNCTION [--wait] [--input JSON] [flags]")]
     Exec(commands::exec::Args),
+    /// Show what the runs of a function printed
+    #[command(alias = "log", override_usage = "dispatch logs FUNCTION [-f] [--tail LINES] [flags]")]
+    Logs(commands::logs::Args),
     /// Give a resource new credentials
     #[command(override_usage = "dispatch rotate TYPE NAME [flags]")]
     Rotate(commands::rotate::Args),

@@ -16,6 +16,7 @@ mod outcome;
 mod output;
 mod progress;
 mod removal;
+mod runs;
 mod session;
 mod suggest;
 mod usage;

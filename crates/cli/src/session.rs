@@ -31,6 +31,8 @@ pub struct Received<T> {
     pub settled: bool,
     /// What to send as `seen` to be answered at the next change.
     pub seen: Option<String>,
+    /// True when a list has an end that the server did not send.
+    pub truncated: bool,
 }
 
 impl Session {
@@ -55,12 +57,9 @@ impl Session {
     ) -> Result<Received<T>, CliError> {
         names(path)?;
         let answer = self.client.call::<Box<RawValue>>(operation, path, query, body).await?;
-        let raw = answer.body;
-        let body = serde_json::from_str(raw.get()).map_err(|e| {
-            let why = e.to_string();
-            CliError::from(Kind::Client(dispatch_api::ClientError::Unreadable { why }))
-        })?;
-        Ok(Received { body, raw, settled: answer.settled, seen: answer.seen })
+        let dispatch_api::client::Answer { body: raw, settled, seen, truncated, .. } = answer;
+        let body = Received::understood(&raw)?;
+        Ok(Received { body, raw, settled, seen, truncated })
     }
 
     /// Calls an operation whose answer does not matter beyond that it succeeded.
@@ -73,6 +72,16 @@ impl Session {
         names(path)?;
         let answer = self.client.call::<Box<RawValue>>(operation, path, query, NO_BODY).await?;
         Ok(answer.body)
+    }
+}
+
+impl<T: DeserializeOwned> Received<T> {
+    /// What was sent, as what it is taken for.
+    pub fn understood(raw: &RawValue) -> Result<T, CliError> {
+        serde_json::from_str(raw.get()).map_err(|e| {
+            let why = e.to_string();
+            CliError::from(Kind::Client(dispatch_api::ClientError::Unreadable { why }))
+        })
     }
 }
 

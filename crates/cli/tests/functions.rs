@@ -80,7 +80,7 @@ fn runs_are_listed_and_the_last_one_is_found() {
         .run("get run -o name")
         .run("get run a b c")
         .hold()
-        .interrupt("get runs hello --follow", "since")
+        .interrupt("get runs hello --follow")
         .check();
 }
 

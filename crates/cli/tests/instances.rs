@@ -62,7 +62,7 @@ fn ctrl_c_stops_watching() {
     Case::new("instances/interrupted")
         .answer(201, &instance("INITIALIZED", "null", "", ""))
         .hold()
-        .interrupt("create serviceinstance azure-pg postgresql --wait", "?wait")
+        .interrupt("create serviceinstance azure-pg postgresql --wait")
         .check();
 }
 

@@ -9,6 +9,7 @@ mod classes;
 mod contexts;
 mod daemon;
 mod documents;
+mod formats;
 mod functions;
 mod images;
 mod instances;
@@ -16,6 +17,7 @@ mod real_server;
 mod recorded;
 mod secrets;
 mod support;
+mod watching;
 
 /// What a person is told to type has to work.
 #[test]

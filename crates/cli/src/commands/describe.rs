@@ -1,7 +1,7 @@
 //! `dispatch describe`: what a thing offers and how to use it.
 
 mod schema;
-mod service_class;
+pub mod service_class;
 
 use clap::Subcommand;
 use dispatch_api::{
@@ -15,7 +15,7 @@ use crate::{
     error::CliError,
     nouns::Noun,
     outcome::{Outcome, unknown},
-    output::clean,
+    output::{Format, clean},
     session::Session,
 };
 
@@ -44,7 +44,7 @@ enum Describe {
         aliases = ["serviceclasses", "class", "classes"],
         override_usage = "dispatch describe serviceclass NAME [flags]"
     )]
-    Serviceclass(service_class::Args),
+    Serviceclass(service_class::ClassArgs),
     /// Everything that is known of a broker
     #[command(
         aliases = ["servicebrokers", "broker", "brokers"],
@@ -95,8 +95,8 @@ fn columns<N: Noun>(app: &App, args: &NameArgs) -> Result<Outcome, CliError> {
     let [name] = arity::exactly::<1>(&args.names)?;
     app.connected(async |session: Session| {
         let found = get::one::<N>(&session, name, &[]).await?;
-        if session.console.is_for_programs() {
-            return session.console.document(&found.raw);
+        if !matches!(session.console.format, Format::Table | Format::Wide) {
+            return get::print(session.console, &[found.body], &found.raw);
         }
         let titles = [N::HEADER, N::WIDE].concat();
         let cells = [found.body.cells(), found.body.wide()].concat();

@@ -1,4 +1,5 @@
-//! `dispatch exec FUNCTION`: calls it and prints the run as JSON, also when the function failed (contract §3.5).
+//! `dispatch exec FUNCTION`: calls it and prints the run as JSON, also when the function failed (contract §3.5);
+//! with `-o name` its id alone.
 
 use std::path::Path;
 
@@ -13,6 +14,7 @@ use crate::{
     commands::arity,
     error::CliError,
     files,
+    output::Format,
     session::{Received, Session},
     suggest,
 };
@@ -62,6 +64,9 @@ pub async fn run(session: Session, args: Args) -> Result<(), CliError> {
     let answer: Result<Received<Run>, CliError> =
         session.call(Operation::CreateRun, &[], &query, Some(&body)).await;
     match answer {
+        Ok(received) if session.console.format == Format::Name => {
+            session.console.line(&received.body.name.to_string())
+        }
         Ok(received) => session.console.document(&received.raw),
         Err(error) => {
             let not_ready = error.refusal().is_some_and(|r| r.message.ends_with("is not READY"));

@@ -3,6 +3,7 @@
 pub mod apply;
 pub mod arity;
 pub mod broker;
+pub mod catalog;
 pub mod create;
 pub mod daemon;
 pub mod delete;
@@ -12,6 +13,7 @@ pub mod get;
 pub mod help;
 pub mod login;
 pub mod logout;
+pub mod logs;
 pub mod manage;
 pub mod refresh;
 pub mod retry;
@@ -49,7 +51,9 @@ pub fn run(line: CommandLine) -> Result<Outcome, CliError> {
         Verb::Update(args) => update::run(&app, args),
         Verb::Delete(args) => delete::run(&app, args),
         Verb::Describe(args) => describe::run(&app, args),
+        Verb::Catalog(args) => app.connected(|session| catalog::run(session, args)),
         Verb::Exec(args) => app.connected(|session| exec::run(session, args)),
+        Verb::Logs(args) => app.connected(|session| logs::run(session, args)),
         Verb::Rotate(args) => rotate::run(&app, args),
         Verb::Retry(args) => retry::run(&app, args),
         Verb::Refresh(args) => refresh::run(&app, args),

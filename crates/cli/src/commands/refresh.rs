@@ -63,7 +63,7 @@ async fn broker(session: Session, args: BrokerArgs) -> Result<(), CliError> {
     if console.is_for_programs() {
         return get::print(console, &[received.body], &received.raw);
     }
-    console.line(&format!("Refreshed servicebroker: {name}"))?;
+    console.done("Refreshed servicebroker", name)?;
     let state = received.body.state();
     if args.wait && state.at_rest && !state.good {
         return Err(progress.fail(&state));

@@ -57,9 +57,7 @@ async fn instance(session: Session, args: InstanceArgs) -> Result<(), CliError> 
             }
         };
     let console = session.console;
-    if !console.is_for_programs() {
-        console.line(&format!("Retrying serviceinstance: {name}"))?;
-    }
+    console.done("Retrying serviceinstance", name)?;
     if args.wait {
         received = wait::until_ready(&session, name).await?;
     }

@@ -57,9 +57,7 @@ async fn binding(session: Session, args: BindingArgs) -> Result<(), CliError> {
             }
         };
     let console = session.console;
-    if !console.is_for_programs() {
-        console.line(&format!("Rotating servicebinding: {name}"))?;
-    }
+    console.done("Rotating servicebinding", name)?;
     if args.wait {
         received = wait::until_at_rest(&session, name, "rotated").await?;
         if let Some(reason) = received.body.reason.as_ref().and_then(|reasons| reasons.first()) {

@@ -41,6 +41,16 @@ impl Console {
         matches!(self.format, Format::Json | Format::Yaml)
     }
 
+    /// The result line of what was done to an object: `Created function: hello`. `-o name` gets the name alone, and
+    /// programs the object instead, from whoever has it.
+    pub fn done(self, did: &str, name: &str) -> Result<(), CliError> {
+        match self.format {
+            Format::Json | Format::Yaml => Ok(()),
+            Format::Name => self.line(name),
+            Format::Table | Format::Wide => self.line(&format!("{did}: {name}")),
+        }
+    }
+
     /// A line of data.
     pub fn line(self, text: &str) -> Result<(), CliError> {
         self.block(&format!("{}\n", clean::text(text)))

@@ -32,28 +32,37 @@ impl Table {
     }
 
     pub fn render(&self) -> String {
-        let widths = self.widths();
-        let dashes = "-".repeat(widths.iter().map(|width| width + 2).sum());
+        self.head(&self.widths()) + &self.rows(&self.widths())
+    }
+
+    /// The header above columns of these widths.
+    pub fn head(&self, widths: &[usize]) -> String {
         let centred: Vec<String> =
-            self.header.iter().zip(&widths).map(|(title, width)| centre(title, *width)).collect();
-        let mut text = format!("  {}  \n{dashes}\n", centred.join(" | "));
+            self.header.iter().zip(widths).map(|(title, width)| centre(title, *width)).collect();
+        format!("  {}  \n{}\n", centred.join(" | "), dashes(widths))
+    }
+
+    /// The rows alone, in columns of these widths.
+    pub fn rows(&self, widths: &[usize]) -> String {
+        let mut text = String::new();
         for row in &self.rows {
             let height = row.iter().map(|cell| cell.split('\n').count()).max().unwrap_or(1);
             for line in 0..height {
-                let cells = row.iter().zip(&widths).map(|(cell, width)| {
+                let cells = row.iter().zip(widths).map(|(cell, width)| {
                     left(cell.split('\n').nth(line).unwrap_or_default(), *width)
                 });
                 text.push_str(&format!("  {}  \n", cells.collect::<Vec<_>>().join(" | ")));
             }
             if self.ruled {
-                text.push_str(&dashes);
+                text.push_str(&dashes(widths));
                 text.push('\n');
             }
         }
         text
     }
 
-    fn widths(&self) -> Vec<usize> {
+    /// How wide each column has to be.
+    pub fn widths(&self) -> Vec<usize> {
         let widest = |column: usize| {
             let cells = self.rows.iter().filter_map(|row| row.get(column));
             let lines = cells.flat_map(|cell| cell.split('\n')).map(UnicodeWidthStr::width);
@@ -62,6 +71,10 @@ impl Table {
         let titles = self.header.iter().map(|title| title.width());
         titles.enumerate().map(|(column, title)| title.max(widest(column))).collect()
     }
+}
+
+fn dashes(widths: &[usize]) -> String {
+    "-".repeat(widths.iter().map(|width| width + 2).sum())
 }
 
 fn left(text: &str, width: usize) -> String {

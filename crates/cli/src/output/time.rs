@@ -16,6 +16,14 @@ pub fn unix_date(seconds: i64, zone: &TimeZone) -> String {
     }
 }
 
+/// `2018-06-27 14:50:51`, for lines that are sorted and searched.
+pub fn sortable(seconds: i64, zone: &TimeZone) -> String {
+    match Timestamp::from_second(seconds) {
+        Ok(time) => time.to_zoned(zone.clone()).strftime("%F %T").to_string(),
+        Err(_) => seconds.to_string(),
+    }
+}
+
 /// `43 ms`, `1.3 s`, `2 min 10 s`, `3 h 5 min`.
 pub fn span(span: Duration) -> String {
     let seconds = span.as_secs();
@@ -43,6 +51,7 @@ mod tests {
         check(1_530_075_051, "Wed Jun 27 04:50:51 UTC 2018");
         check(1_793_520_000, "Sun Nov  1 08:00:00 UTC 2026");
         check(-62_135_596_800, "");
+        assert_eq!(sortable(1_530_075_051, &TimeZone::UTC), "2018-06-27 04:50:51");
     }
 
     #[test]

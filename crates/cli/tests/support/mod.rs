@@ -106,11 +106,25 @@ impl Case {
         self
     }
 
-    /// Runs it until the server has seen a request with this part, then sends SIGINT as Ctrl-C does.
-    pub fn interrupt(mut self, arguments: &str, part: &str) -> Self {
+    /// Runs `dispatch` again and again, and notes nothing, until its output has this part: what is recorded after an
+    /// answer is not there at once.
+    pub fn until(self, arguments: &str, part: &str) -> Self {
+        let begun = std::time::Instant::now();
+        loop {
+            let output = self.command(arguments, &[]).output().unwrap();
+            let last = String::from_utf8_lossy(&output.stdout);
+            if last.contains(part) {
+                return self;
+            }
+            assert!(begun.elapsed().as_secs() < 60, "{arguments}: no {part} in {last}");
+        }
+    }
+
+    /// Runs it until it has asked for every answer, then sends SIGINT as Ctrl-C does. The last one should be held.
+    pub fn interrupt(mut self, arguments: &str) -> Self {
         let mut command = self.command(arguments, &[]);
         let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-        while !self.scripted().has_seen(part) {
+        while self.scripted().left() > 0 {
             thread::yield_now();
         }
         let pid = i32::try_from(child.id()).unwrap();

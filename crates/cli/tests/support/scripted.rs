@@ -54,10 +54,6 @@ impl Server {
         self.state.lock().unwrap().answers.push_back(None);
     }
 
-    pub fn has_seen(&self, part: &str) -> bool {
-        self.state.lock().unwrap().seen.iter().any(|request| request.contains(part))
-    }
-
     /// What was asked since the last time, one line each.
     pub fn seen(&mut self) -> Vec<String> {
         std::mem::take(&mut self.state.lock().unwrap().seen)

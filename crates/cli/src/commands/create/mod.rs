@@ -143,9 +143,7 @@ pub async fn create<N: Noun>(
     let made = session.call(operation, &[], query, Some(body)).await;
     let mut received: Received<N> = made.map_err(|error| taken::<N>(error, body))?;
     let console = session.console;
-    if !console.is_for_programs() {
-        console.line(&format!("Created {}: {}", N::WORDS.created, received.body.name()))?;
-    }
+    console.done(&format!("Created {}", N::WORDS.created), &received.body.name())?;
     if wait && !later {
         settled(&received)?;
     } else if wait {

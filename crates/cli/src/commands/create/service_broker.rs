@@ -17,7 +17,7 @@ use crate::{
     error::CliError,
     files,
     nouns::Noun as _,
-    output::{Console, clean, time},
+    output::{Console, Format, clean, time},
     progress::Progress,
     session::{NO_BODY, Received, Session},
     suggest, wait,
@@ -194,9 +194,7 @@ async fn register(
     progress.clear();
     let console = session.console;
     let name = received.body.name.clone();
-    if !console.is_for_programs() {
-        console.line(&format!("Created servicebroker: {name}"))?;
-    }
+    console.done("Created servicebroker", &name)?;
     let state = received.body.state();
     if state.at_rest && !state.good {
         return Err(progress.fail(&state));
@@ -208,10 +206,11 @@ async fn register(
             "  its catalogue is still being read: dispatch get servicebroker {name}"
         ));
     }
-    if console.is_for_programs() {
-        return console.document(&received.raw);
+    match console.format {
+        Format::Json | Format::Yaml => console.document(&received.raw),
+        Format::Name => Ok(()),
+        Format::Table | Format::Wide => show_classes(console, &received.body, took),
     }
-    show_classes(console, &received.body, took)
 }
 
 /// One line per class, with its plans.

@@ -176,13 +176,8 @@ fn one<N: Noun>(app: &App, args: &NameArgs, removal: Removal) -> Result<Outcome,
     let [name] = arity::exactly::<1>(&args.names)?;
     app.connected(async |session: Session| {
         let console = session.console;
-        let raw = remove::<N>(&session, name, &removal, &|| {
-            if console.is_for_programs() {
-                return Ok(());
-            }
-            console.line(&format!("Deleted {}: {name}", N::WORDS.deleted))
-        })
-        .await?;
+        let did = format!("Deleted {}", N::WORDS.deleted);
+        let raw = remove::<N>(&session, name, &removal, &|| console.done(&did, name)).await?;
         // A secret's deletion is answered without a body.
         if console.is_for_programs() && raw.get() != "null" {
             console.document(&raw)?;

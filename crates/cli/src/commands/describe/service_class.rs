@@ -12,26 +12,26 @@ use serde_json::Value;
 use crate::{
     commands::{arity, describe::schema, get},
     error::CliError,
-    output::{clean, columns},
+    output::{Format, clean, columns},
     session::{NO_BODY, Received, Session},
 };
 
 #[derive(Debug, clap::Args)]
-pub struct Args {
+pub struct ClassArgs {
     #[arg(hide = true)]
-    names: Vec<String>,
-    /// Which broker is meant, when two have a class of this name
+    pub names: Vec<String>,
+    /// Which broker is meant
     #[arg(long)]
-    broker: Option<String>,
+    pub broker: Option<String>,
 }
 
-pub async fn run(session: Session, args: Args) -> Result<(), CliError> {
+pub async fn run(session: Session, args: ClassArgs) -> Result<(), CliError> {
     let [name] = arity::exactly::<1>(&args.names)?;
     let broker = args.broker.as_deref();
     let query: Vec<_> = broker.map(|broker| ("broker", broker)).into_iter().collect();
     let found = get::one::<ServiceClass>(&session, name, &query).await?;
-    if session.console.is_for_programs() {
-        return session.console.document(&found.raw);
+    if !matches!(session.console.format, Format::Table | Format::Wide) {
+        return get::print(session.console, &[found.body], &found.raw);
     }
     // What brokers do not say, those who used the class before have seen. It is no error if they cannot be asked.
     let listed: Result<Received<Vec<ServiceInstance>>, CliError> =
@@ -100,13 +100,15 @@ fn head(class: &ServiceClass) -> String {
 
 fn plans(class: &ServiceClass) -> String {
     let mut rows = vec![["PLAN", "COST", "YOU GET"].map(str::to_owned).to_vec()];
-    for plan in &class.plans {
-        let is_default = class.default_plan.as_ref() == Some(&plan.name);
-        let mark = if is_default { " (default)" } else { "" };
-        let name = clean::line(&plan.name) + mark;
-        rows.push(vec![name, cost(plan), clean::line(&plan.description)]);
-    }
+    rows.extend(class.plans.iter().map(|plan| plan_cells(class, plan)));
     columns::aligned(&rows)
+}
+
+/// Name, cost, and what one gets.
+pub fn plan_cells(class: &ServiceClass, plan: &ServicePlan) -> Vec<String> {
+    let is_default = class.default_plan.as_ref() == Some(&plan.name);
+    let mark = if is_default { " (default)" } else { "" };
+    vec![clean::line(&plan.name) + mark, cost(plan), clean::line(&plan.description)]
 }
 
 /// `free`, `paid`, or what the broker says that it costs.
@@ -173,7 +175,7 @@ fn table(
 }
 
 /// A command that works as it stands, for a plan that takes parameters if there is one.
-fn example(class: &ServiceClass, broker: Option<&str>) -> String {
+pub fn example(class: &ServiceClass, broker: Option<&str>) -> String {
     if !class.enabled {
         let (name, broker) = (quoted(&class.name), quoted(&class.broker));
         return format!("dispatch create serviceclass {name} --broker {broker}");

@@ -2,6 +2,7 @@
 
 pub mod run;
 pub mod secret;
+pub mod watch;
 
 use clap::Subcommand;
 use dispatch_api::{
@@ -85,6 +86,15 @@ pub struct NameArgs {
     /// Accepted for old scripts; nothing is filtered
     #[arg(short, long, value_name = "NAME")]
     application: Option<String>,
+    #[command(flatten)]
+    watch: WatchArgs,
+}
+
+#[derive(Debug, Clone, Copy, clap::Args)]
+pub struct WatchArgs {
+    /// Go on with a line for each change, until Ctrl-C
+    #[arg(short, long)]
+    watch: bool,
 }
 
 #[derive(Debug, clap::Args)]
@@ -106,6 +116,16 @@ pub struct ClassArgs {
     /// Classes that are not enabled as well
     #[arg(long)]
     available: bool,
+    #[command(flatten)]
+    watch: WatchArgs,
+}
+
+/// What to show: one object or all, narrowed down by a query; and whether to go on with changes.
+#[derive(Debug)]
+pub struct Wanted<'a> {
+    name: Option<&'a str>,
+    query: &'a [(&'a str, &'a str)],
+    watch: bool,
 }
 
 pub fn run(app: &App, args: Args) -> Result<Outcome, CliError> {
@@ -132,46 +152,41 @@ pub fn run(app: &App, args: Args) -> Result<Outcome, CliError> {
 /// Most nouns: a name or none, and nothing else.
 fn named<N: Noun>(app: &App, args: &NameArgs) -> Result<Outcome, CliError> {
     arity::at_most(&args.names, 1)?;
-    app.connected(async |session| show::<N>(&session, args.names.first(), &[]).await)
+    let name = args.names.first().map(String::as_str);
+    let wanted = Wanted { name, query: &[], watch: args.watch.watch };
+    app.connected(async |session| show::<N>(&session, &wanted, "").await)
 }
 
 async fn classes(session: Session, args: ClassArgs) -> Result<(), CliError> {
     arity::at_most(&args.names, 1)?;
+    let name = args.names.first().map(String::as_str);
     let mut query = Vec::new();
     if let Some(broker) = &args.broker {
         query.push(("broker", broker.as_str()));
     }
-    if args.available && args.names.is_empty() {
+    if args.available && name.is_none() {
         query.push(("available", "true"));
     }
-    show::<ServiceClass>(&session, args.names.first(), &query).await
+    let wanted = Wanted { name, query: &query, watch: args.watch.watch };
+    show::<ServiceClass>(&session, &wanted, "").await
 }
 
-/// Gets and prints one object, or the list.
-pub async fn show<N: Noun>(
-    session: &Session,
-    name: Option<&String>,
-    query: &[(&str, &str)],
-) -> Result<(), CliError> {
-    show_below::<N>(session, name, query, "").await
-}
-
-/// The same below a text, which is printed only when there is something to print below it.
-pub async fn show_below<N: Noun>(
-    session: &Session,
-    name: Option<&String>,
-    query: &[(&str, &str)],
-    text: &str,
-) -> Result<(), CliError> {
-    match name {
+/// Gets and prints one object, or the list, below a text, which is printed only when there is something to print below
+/// it.
+async fn show<N: Noun>(session: &Session, wanted: &Wanted<'_>, text: &str) -> Result<(), CliError> {
+    if wanted.watch {
+        session.console.block(text)?;
+        return watch::run::<N>(session, wanted).await;
+    }
+    match wanted.name {
         Some(name) => {
-            let found = one::<N>(session, name, query).await?;
+            let found = one::<N>(session, name, wanted.query).await?;
             session.console.block(text)?;
             print(session.console, &[found.body], &found.raw)
         }
         None => {
             let found: Received<Vec<N>> =
-                session.call(N::OPERATIONS.list, &[], query, NO_BODY).await?;
+                session.call(N::OPERATIONS.list, &[], wanted.query, NO_BODY).await?;
             session.console.block(text)?;
             print(session.console, &found.body, &found.raw)
         }
@@ -196,12 +211,12 @@ pub fn print<N: Noun>(console: Console, objects: &[N], raw: &RawValue) -> Result
     match console.format {
         Format::Json | Format::Yaml => console.document(raw),
         Format::Name => objects.iter().try_for_each(|object| console.line(&object.name())),
-        Format::Table => console.block(&table(objects, false).render()),
-        Format::Wide => console.block(&table(objects, true).render()),
+        Format::Table => console.block(&table(objects.iter(), false).render()),
+        Format::Wide => console.block(&table(objects.iter(), true).render()),
     }
 }
 
-pub fn table<N: Noun>(objects: &[N], wide: bool) -> Table {
+fn table<'n, N: Noun + 'n>(objects: impl Iterator<Item = &'n N>, wide: bool) -> Table {
     let header = if wide { [N::HEADER, N::WIDE].concat() } else { N::HEADER.to_vec() };
     let mut table = Table::new(&header).ruled(N::RULED);
     for object in objects {

@@ -3,7 +3,10 @@
 use dispatch_api::secret::Secret;
 
 use crate::{
-    commands::{arity, get},
+    commands::{
+        arity,
+        get::{self, Wanted, WatchArgs},
+    },
     error::CliError,
     output::{Console, Format},
     session::Session,
@@ -22,6 +25,8 @@ pub struct Args {
     /// Accepted for old scripts; nothing is filtered
     #[arg(short, long, value_name = "NAME")]
     application: Option<String>,
+    #[command(flatten)]
+    watch: WatchArgs,
 }
 
 pub async fn run(mut session: Session, args: Args) -> Result<(), CliError> {
@@ -34,5 +39,7 @@ pub async fn run(mut session: Session, args: Args) -> Result<(), CliError> {
         Format::Table | Format::Wide => HIDDEN,
         _ => "",
     };
-    get::show_below::<Secret>(&session, args.names.first(), &[], note).await
+    let name = args.names.first().map(String::as_str);
+    let wanted = Wanted { name, query: &[], watch: args.watch.watch };
+    get::show::<Secret>(&session, &wanted, note).await
 }

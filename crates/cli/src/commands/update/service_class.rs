@@ -40,5 +40,5 @@ pub async fn run(session: Session, args: Args) -> Result<(), CliError> {
     if session.console.is_for_programs() {
         return get::print(session.console, &[received.body], &received.raw);
     }
-    session.console.line(&format!("Updated serviceclass: {name}"))
+    session.console.done("Updated serviceclass", name)
 }
