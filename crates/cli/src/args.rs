@@ -73,6 +73,12 @@ pub enum Verb {
     /// Manage Dispatch configurations
     #[command(override_usage = "dispatch manage [command]")]
     Manage(commands::manage::Args),
+    /// Let a shell complete commands, flags and names
+    #[command(override_usage = "dispatch completion SHELL")]
+    Completion(commands::completion::Args),
+    /// Write manual pages
+    #[command(hide = true, override_usage = "dispatch man DIR")]
+    Man(commands::man::Args),
     /// Help about any command
     #[command(override_usage = "dispatch help [COMMAND]")]
     Help(commands::help::Args),

@@ -6,6 +6,7 @@ mod archive;
 mod args;
 mod clock;
 mod commands;
+mod completion;
 mod config;
 mod documents;
 mod error;
@@ -26,6 +27,9 @@ use std::process::ExitCode;
 
 fn main() -> ExitCode {
     reexecutions();
+    if completion::main_if_asked() {
+        return ExitCode::SUCCESS;
+    }
     usage::run(std::env::args_os())
 }
 

@@ -83,13 +83,12 @@ fn print_help(console: Console, command: &mut Command) -> ExitCode {
 
 /// `dispatch help create secret`.
 fn help_for(console: Console, command: &mut Command, words: &[String]) -> ExitCode {
-    let mut at = &*command;
-    for word in words {
-        let Some(below) = at.find_subcommand(word) else {
-            say(&refusal::unknown_command(at, &clean::line(word)));
+    for (index, word) in words.iter().enumerate() {
+        let above = words.get(..index).unwrap_or_default();
+        if tree::at(command, above).find_subcommand(word).is_none() {
+            say(&refusal::unknown_command(command, above, &clean::line(word)));
             return ExitCode::FAILURE;
-        };
-        at = below;
+        }
     }
     print_help(console, tree::find(command, words))
 }
@@ -120,7 +119,8 @@ fn refuse(command: &mut Command, error: &clap::Error, arguments: &[OsString]) ->
         }
         ErrorKind::InvalidSubcommand => {
             let name = clean::line(&refusal::context(error, ContextKind::InvalidSubcommand));
-            say(&refusal::unknown_command(command, &name));
+            let path = refusal::words(command, arguments);
+            say(&refusal::unknown_command(command, &path, &name));
             ExitCode::FAILURE
         }
         _ => {

@@ -6,6 +6,7 @@
 mod arguments;
 mod brokers;
 mod classes;
+mod completion;
 mod contexts;
 mod daemon;
 mod documents;

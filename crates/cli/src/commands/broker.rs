@@ -4,10 +4,7 @@ mod postgresql;
 
 use clap::Subcommand;
 
-use crate::{
-    error::CliError,
-    outcome::{Outcome, unknown},
-};
+use crate::{error::CliError, outcome::Outcome};
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
@@ -20,14 +17,11 @@ enum Broker {
     /// Databases on a PostgreSQL server that many share
     #[command(override_usage = "dispatch broker postgresql [flags]")]
     Postgresql(postgresql::Args),
-    #[command(external_subcommand)]
-    Other(Vec<String>),
 }
 
 pub fn run(args: Args) -> Result<Outcome, CliError> {
     match args.kind {
         None => Ok(Outcome::Help),
         Some(Broker::Postgresql(args)) => postgresql::run(args).map(|()| Outcome::Done),
-        Some(Broker::Other(words)) => Ok(unknown(&words)),
     }
 }

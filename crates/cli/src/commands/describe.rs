@@ -14,7 +14,7 @@ use crate::{
     commands::{App, arity, get},
     error::CliError,
     nouns::Noun,
-    outcome::{Outcome, unknown},
+    outcome::Outcome,
     output::{Format, clean},
     session::Session,
 };
@@ -63,8 +63,6 @@ enum Describe {
         override_usage = "dispatch describe servicebinding NAME [flags]"
     )]
     Servicebinding(NameArgs),
-    #[command(external_subcommand)]
-    Other(Vec<String>),
 }
 
 #[derive(Debug, clap::Args)]
@@ -86,7 +84,6 @@ pub fn run(app: &App, args: Args) -> Result<Outcome, CliError> {
         Some(Describe::Servicebroker(args)) => columns::<ServiceBroker>(app, &args),
         Some(Describe::Serviceinstance(args)) => columns::<ServiceInstance>(app, &args),
         Some(Describe::Servicebinding(args)) => columns::<ServiceBinding>(app, &args),
-        Some(Describe::Other(words)) => Ok(unknown(&words)),
     }
 }
 

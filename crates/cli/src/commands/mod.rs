@@ -4,6 +4,7 @@ pub mod apply;
 pub mod arity;
 pub mod broker;
 pub mod catalog;
+pub mod completion;
 pub mod create;
 pub mod daemon;
 pub mod delete;
@@ -14,6 +15,7 @@ pub mod help;
 pub mod login;
 pub mod logout;
 pub mod logs;
+pub mod man;
 pub mod manage;
 pub mod refresh;
 pub mod retry;
@@ -61,6 +63,8 @@ pub fn run(line: CommandLine) -> Result<Outcome, CliError> {
         Verb::Logout => done(logout::run(&app)),
         Verb::Version => done(version::run(&app)),
         Verb::Manage(args) => manage::run(&app, args),
+        Verb::Completion(args) => completion::run(&app, args),
+        Verb::Man(args) => man::run(&args),
         Verb::Help(args) => Ok(help::run(args)),
         Verb::Server(args) => done(server::run(&args)),
         Verb::Broker(args) => broker::run(args),

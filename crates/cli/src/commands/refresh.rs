@@ -7,7 +7,7 @@ use crate::{
     commands::{App, arity, get},
     error::CliError,
     nouns::Noun as _,
-    outcome::{Outcome, unknown},
+    outcome::Outcome,
     progress::Progress,
     session::{NO_BODY, Received, Session},
     suggest, wait,
@@ -27,8 +27,6 @@ enum Refresh {
         override_usage = "dispatch refresh servicebroker NAME [flags]"
     )]
     Servicebroker(BrokerArgs),
-    #[command(external_subcommand)]
-    Other(Vec<String>),
 }
 
 #[derive(Debug, clap::Args)]
@@ -44,7 +42,6 @@ pub fn run(app: &App, args: Args) -> Result<Outcome, CliError> {
     match args.noun {
         None => Ok(Outcome::Help),
         Some(Refresh::Servicebroker(args)) => app.connected(|session| broker(session, args)),
-        Some(Refresh::Other(words)) => Ok(unknown(&words)),
     }
 }
 

@@ -6,7 +6,7 @@ use dispatch_api::{Operation, service_instance::ServiceInstance};
 use crate::{
     commands::{App, arity, get},
     error::CliError,
-    outcome::{Outcome, unknown},
+    outcome::Outcome,
     session::{NO_BODY, Received, Session},
     suggest, wait,
 };
@@ -25,8 +25,6 @@ enum Retry {
         override_usage = "dispatch retry serviceinstance NAME [flags]"
     )]
     Serviceinstance(InstanceArgs),
-    #[command(external_subcommand)]
-    Other(Vec<String>),
 }
 
 #[derive(Debug, clap::Args)]
@@ -42,7 +40,6 @@ pub fn run(app: &App, args: Args) -> Result<Outcome, CliError> {
     match args.noun {
         None => Ok(Outcome::Help),
         Some(Retry::Serviceinstance(args)) => app.connected(|session| instance(session, args)),
-        Some(Retry::Other(words)) => Ok(unknown(&words)),
     }
 }
 

@@ -6,7 +6,7 @@ use dispatch_api::{Operation, service_binding::ServiceBinding};
 use crate::{
     commands::{App, arity, get},
     error::CliError,
-    outcome::{Outcome, unknown},
+    outcome::Outcome,
     session::{NO_BODY, Received, Session},
     suggest, wait,
 };
@@ -25,8 +25,6 @@ enum Rotate {
         override_usage = "dispatch rotate servicebinding NAME [flags]"
     )]
     Servicebinding(BindingArgs),
-    #[command(external_subcommand)]
-    Other(Vec<String>),
 }
 
 #[derive(Debug, clap::Args)]
@@ -42,7 +40,6 @@ pub fn run(app: &App, args: Args) -> Result<Outcome, CliError> {
     match args.noun {
         None => Ok(Outcome::Help),
         Some(Rotate::Servicebinding(args)) => app.connected(|session| binding(session, args)),
-        Some(Rotate::Other(words)) => Ok(unknown(&words)),
     }
 }
 

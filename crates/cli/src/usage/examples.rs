@@ -74,6 +74,10 @@ const EXAMPLES: &[(&str, &str)] = &[
     ("version", "dispatch version --json"),
     ("manage", "dispatch manage context"),
     ("manage context", "dispatch manage context --set production"),
+    ("completion", "source <(dispatch completion bash)"),
+    ("completion bash", "source <(dispatch completion bash)"),
+    ("completion zsh", "source <(dispatch completion zsh)"),
+    ("completion fish", "dispatch completion fish | source"),
     ("help", "dispatch help create function"),
     ("server", "dispatch server --port 8080"),
     ("broker", "dispatch broker postgresql --data pg-broker --admin-url-file admin.url"),
@@ -120,7 +124,9 @@ mod tests {
     #[test]
     fn every_example_is_a_command_that_is_understood() {
         for (path, example) in EXAMPLES {
-            let matches = tree::command().try_get_matches_from(words(example));
+            let command = example.trim_start_matches("source <(").trim_end_matches(')');
+            let command = command.trim_end_matches(" | source");
+            let matches = tree::command().try_get_matches_from(words(command));
             let matches = matches.unwrap_or_else(|error| panic!("{example}: {error}"));
             let chosen = crate::usage::path(&matches).join(" ");
             assert!(chosen.starts_with(path), "{example} is of {chosen}, not of {path}");

@@ -15,28 +15,32 @@ use crate::{
     usage::{examples, tree},
 };
 
-/// A verb that does not exist. The lines before the last two are cobra's.
-pub fn unknown_command(command: &Command, name: &str) -> String {
-    let root = command.get_name();
-    let meant = meant(command, name);
+/// A verb that does not exist, or a noun of one of our own verbs. The lines before the last two are cobra's.
+pub fn unknown_command(root: &Command, path: &[String], name: &str) -> String {
+    let command = tree::at(root, path);
+    let above = path.iter().map(|word| format!(" {word}"));
+    let line = above.fold(root.get_name().to_owned(), |line, word| line + &word);
+    let meant = if path.is_empty() { verb(root, name) } else { closest(command, name) };
     let close = meant.as_ref().map(|close| format!("\nDid you mean this?\n\t{close}\n\n"));
-    let example = meant.and_then(|close| examples::of(&close)).map(for_example);
+    let example =
+        meant.and_then(|close| examples::of(format!("{} {close}", path.join(" ")).trim()));
+    let example = example.map(|line| format!("For example: {line}\n"));
     format!(
-        "Error: unknown command \"{name}\" for \"{root}\"\n{}{}Run '{root} --help' for usage.\n",
+        "Error: unknown command \"{name}\" for \"{line}\"\n{}{}Run '{line} --help' for usage.\n",
         close.unwrap_or_default(),
         example.unwrap_or_default(),
     )
 }
 
 /// A verb, or a verb and its noun, for a word that is no verb.
-fn meant(command: &Command, name: &str) -> Option<String> {
+fn verb(root: &Command, name: &str) -> Option<String> {
     if let Some((_, verb)) = SYNONYMS.iter().find(|(word, _)| *word == name) {
         return Some((*verb).to_owned());
     }
-    if let Some(close) = closest(command, name) {
+    if let Some(close) = closest(root, name) {
         return Some(close);
     }
-    let get = command.find_subcommand("get")?;
+    let get = root.find_subcommand("get")?;
     Some(format!("get {}", closest(get, name)?))
 }
 
@@ -75,10 +79,6 @@ pub fn unknown_noun(command: &Command, path: &[String], word: &str) -> String {
         text.push_str(&example.map(|line| format!(" For example: {line}")).unwrap_or_default());
     }
     text
-}
-
-fn for_example(line: &str) -> String {
-    format!("For example: {line}\n")
 }
 
 /// What the parser refused, with what may have been meant. `path` are the commands that it was about.

@@ -14,7 +14,7 @@ pub fn command() -> Command {
 }
 
 /// Commands that talk to no server. They show no flags about one.
-const LOCAL: &[&str] = &["server", "broker"];
+const LOCAL: &[&str] = &["server", "broker", "completion", "man"];
 
 fn alone(command: Command) -> Command {
     command
@@ -54,12 +54,21 @@ fn shaped(command: Command, above: &str) -> Command {
 }
 
 /// The command at the end of the path, or the last one that exists on the way.
+pub fn at<'c>(command: &'c Command, path: &[String]) -> &'c Command {
+    let below = path
+        .split_first()
+        .and_then(|(name, rest)| command.find_subcommand(name).map(|below| at(below, rest)));
+    below.unwrap_or(command)
+}
+
+/// The same, to be rendered.
 pub fn find<'c>(command: &'c mut Command, path: &[String]) -> &'c mut Command {
-    let Some((name, rest)) = path.split_first() else { return command };
-    if command.find_subcommand(name).is_none() {
-        return command;
+    match path.split_first() {
+        Some((name, rest)) if command.find_subcommand(name).is_some() => {
+            find(command.find_subcommand_mut(name).expect("it was found a line above"), rest)
+        }
+        _ => command,
     }
-    find(command.find_subcommand_mut(name).expect("it was found a line above"), rest)
 }
 
 #[cfg(test)]

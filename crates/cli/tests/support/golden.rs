@@ -59,7 +59,9 @@ pub fn commands() -> BTreeSet<String> {
         !word.starts_with('-') && word.chars().all(|c| c.is_ascii_lowercase() || c == '-')
     };
     let mut commands = BTreeSet::new();
-    for file in files(&folder()) {
+    // What is printed for a shell is no hint.
+    let for_people = |file: &PathBuf| !file.ends_with("completion/shells.txt");
+    for file in files(&folder()).into_iter().filter(for_people) {
         let text = fs::read_to_string(file).unwrap();
         let printed =
             text.lines().filter(|line| !line.starts_with("$ ") && !line.contains("unknown"));
