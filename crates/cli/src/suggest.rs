@@ -6,12 +6,28 @@ use crate::{
     session::{NO_BODY, Received, Session},
 };
 
-/// Adds `did you mean azure-pg?` to a 404, if a list shows a name that is close, or else how to see the list. A list
-/// that fails is no second error.
+/// For a 404 of the object itself. A list that fails is no second error.
 pub async fn similar<N: Noun>(session: &Session, name: &str, error: CliError) -> CliError {
     if error.status() != Some(404) {
         return error;
     }
+    meant::<N>(session, name, error).await
+}
+
+/// For a wish that was refused because what it refers to by this name is not there.
+pub async fn referred<N: Noun>(session: &Session, name: &str, error: CliError) -> CliError {
+    let is_missing = error.refusal().is_some_and(|refusal| {
+        let words = ["does not exist", "not found", "Error fetching"];
+        refusal.message.contains(name) && words.iter().any(|said| refusal.message.contains(said))
+    });
+    if !is_missing || !matches!(error.status(), Some(400 | 404)) {
+        return error;
+    }
+    meant::<N>(session, name, error).await
+}
+
+/// Adds `did you mean azure-pg?`, if a list shows a name that is close, or else how to see the list.
+async fn meant<N: Noun>(session: &Session, name: &str, error: CliError) -> CliError {
     let listed: Result<Received<Vec<N>>, CliError> =
         session.call(N::OPERATIONS.list, &[], &[], NO_BODY).await;
     let Ok(listed) = listed else { return error };

@@ -7,6 +7,8 @@ const RUN: &str = r#"{"blocking":true,"executedTime":1795160038,"faasId":"1d44e6
 const FAILED: &str = r#"{"blocking":true,"error":{"message":"no","stacktrace":null,"type":"FunctionError"},"executedTime":1795160041,"finishedTime":-62135596800,"functionId":"d960c50b-ef94-4aca-90de-9c5c527b4b39","functionName":"hello","input":42,"name":"b4e96eab-7d42-48ae-a13d-cb277433064e","reason":["error running function: hello: no"],"secrets":[],"services":null,"status":"ERROR","tags":[]}"#;
 const API: &str = r#"{"authentication":"public","enabled":true,"function":"hello","hosts":null,"id":"9f9f2b8f-704b-4a2b-93de-607567781292","kind":"API","methods":["GET","POST"],"name":"api-test","protocols":["http","https"],"status":"READY","tags":null,"uris":["/testorg/hello"]}"#;
 
+const PYTHON3: &str = r#"[{"baseImageName":"b","createdTime":1,"groups":null,"id":"9f9f2b8f-704b-4a2b-93de-607567781292","kind":"Image","name":"python3","reason":null,"runtimeDependencies":{},"status":"READY","systemDependencies":{"packages":null},"tags":null}]"#;
+
 fn hello(status: &str) -> String {
     HELLO.replace("READY", status)
 }
@@ -28,6 +30,11 @@ fn a_function_is_created_in_the_form_of_the_blog_and_in_that_of_v0_1_22() {
         .unsettled(200, &hello("CREATING"))
         .answer(200, HELLO)
         .run("create function python3 hello dir --wait")
+        .answer(400, r#"{"code":400,"message":"Error fetching image pyton3: it does not exist"}"#)
+        .answer(200, PYTHON3)
+        .run("create function pyton3 hello hello.py")
+        .answer(400, r#"{"code":400,"message":"name is bad"}"#)
+        .run("create function python3 hello hello.py")
         .run("create function python3 hello two")
         .run("create function hello hello.py")
         .run("create function hello")

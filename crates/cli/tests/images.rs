@@ -28,7 +28,11 @@ fn base_images_and_images_are_created() {
         .answer(200, &failed())
         .run("create image python3-pg python3-base --wait")
         .answer(400, r#"{"code":400,"message":"Error fetching base image nope"}"#)
+        .answer(200, "[]")
         .run("create image noimg nope")
+        .answer(400, r#"{"code":400,"message":"Error fetching base image python-base"}"#)
+        .answer(200, &format!("[{BASE}]"))
+        .run("create image noimg python-base")
         .run("create image python3-pg python3-base --runtime-deps missing.txt")
         .run("create image python3-pg python3-base --system-deps requirements.txt")
         .check();

@@ -155,6 +155,9 @@ fn binding(status: &str, version: u64) -> String {
 #[test]
 fn a_binding_is_made_listed_and_rotated() {
     Case::new("instances/bindings")
+        .answer(400, r#"{"code":400,"message":"Service instance azur-pg does not exist"}"#)
+        .answer(200, &format!("[{}]", ready()))
+        .run("create servicebinding reader azur-pg")
         .answer(201, &binding("READY", 1))
         .run("create servicebinding azure-pg azure-pg --params '{}' -s a")
         .answer(200, &format!("[{}]", binding("READY", 1)))

@@ -12,6 +12,7 @@ mod daemon;
 mod documents;
 mod formats;
 mod functions;
+mod help;
 mod images;
 mod instances;
 mod real_server;

@@ -48,6 +48,7 @@ fn a_list_is_watched_and_only_changes_are_printed() {
         .answer(200, &list(&[a]))
         .answer(200, &list(&[a, b]))
         .answer(200, &list(&[b]))
+        .answer(200, &list(&[b]))
         .hold()
         .interrupt("get images --watch")
         .answer(200, &list(&[a, b]))

@@ -83,7 +83,7 @@ pub fn unknown_noun(command: &Command, path: &[String], word: &str) -> String {
 
 /// What the parser refused, with what may have been meant. `path` are the commands that it was about.
 pub fn explained(command: &mut Command, path: &[String], error: &clap::Error) -> CliError {
-    let refusal = CliError::arguments(wording(error));
+    let refusal = CliError::arguments(wording(error, path));
     let command = tree::find(command, path);
     let known: Vec<String> = match error.kind() {
         ErrorKind::UnknownArgument => {
@@ -123,7 +123,7 @@ pub fn words(command: &Command, arguments: &[OsString]) -> Vec<String> {
     names
 }
 
-fn wording(error: &clap::Error) -> String {
+fn wording(error: &clap::Error, path: &[String]) -> String {
     let argument = clean::line(&context(error, ContextKind::InvalidArg));
     let value = clean::line(&context(error, ContextKind::InvalidValue));
     let flag = flag(&argument);
@@ -131,7 +131,7 @@ fn wording(error: &clap::Error) -> String {
         ErrorKind::UnknownArgument => match argument.strip_prefix("--") {
             Some(_) => format!("unknown flag: {flag}"),
             None if !argument.starts_with('-') => {
-                format!("unknown command \"{argument}\"")
+                format!("unknown command \"{argument}\" for \"dispatch {}\"", path.join(" "))
             }
             None => {
                 let letter = argument.trim_start_matches('-');

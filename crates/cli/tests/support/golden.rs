@@ -49,6 +49,10 @@ pub fn no_leftovers() {
     for file in files(&folder()) {
         let name = file.strip_prefix(folder()).unwrap().with_extension("");
         let name = name.display().to_string();
+        // These are named after the commands that there are, by a test that looks itself.
+        if name.starts_with("help/") {
+            continue;
+        }
         assert!(sources.contains(&format!("\"{name}\"")), "no test names {name}");
     }
 }

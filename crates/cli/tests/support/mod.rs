@@ -22,7 +22,7 @@ enum Server {
 
 /// A case: answers are queued, commands are run, the file is compared at the end.
 pub struct Case {
-    name: &'static str,
+    name: String,
     server: Server,
     home: tempfile::TempDir,
     redactor: Redactor,
@@ -31,7 +31,7 @@ pub struct Case {
 
 impl Case {
     /// `name` is the file `tests/cases/<name>.txt`.
-    pub fn new(name: &'static str) -> Self {
+    pub fn new(name: &str) -> Self {
         let home = tempfile::tempdir().unwrap();
         let server = scripted::Server::start();
         let config = format!(
@@ -45,26 +45,26 @@ impl Case {
     }
 
     /// The same against a server of our own, on loopback, in a directory of its own.
-    pub fn real(name: &'static str) -> Self {
+    pub fn real(name: &str) -> Self {
         let home = tempfile::tempdir().unwrap();
         let server = real::Server::start(home.path());
         Self::on(name, home, server)
     }
 
     /// The same against a server that was started for it in that directory.
-    pub fn on(name: &'static str, home: tempfile::TempDir, server: real::Server) -> Self {
+    pub fn on(name: &str, home: tempfile::TempDir, server: real::Server) -> Self {
         let port = server.port;
         let mut case = Self::with(name, home, Server::Real(server), port);
         case.redactor.of_a_real_server();
         case
     }
 
-    fn with(name: &'static str, home: tempfile::TempDir, server: Server, port: u16) -> Self {
+    fn with(name: &str, home: tempfile::TempDir, server: Server, port: u16) -> Self {
         let mut redactor = Redactor::default();
         redactor.constant(&format!("127.0.0.1:{port}"), "<server>");
         redactor.constant(&port.to_string(), "<port>");
         redactor.constant(&home.path().display().to_string(), "<home>");
-        Self { name, server, home, redactor, text: String::new() }
+        Self { name: name.to_owned(), server, home, redactor, text: String::new() }
     }
 
     /// The next request is never answered.
@@ -203,7 +203,7 @@ impl Case {
             }
             Server::Real(server) => server.finish(),
         }
-        Golden::new(self.name).check(&text);
+        Golden::new(&self.name).check(&text);
     }
 
     fn section(&mut self, title: &str, content: &[u8]) {

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use dispatch_api::{
     Operation,
     function::{Function, FunctionInput, Schema},
+    image::Image,
 };
 use serde_json::Value;
 
@@ -16,6 +17,7 @@ use crate::{
     error::CliError,
     files,
     session::Session,
+    suggest,
 };
 
 #[derive(Debug, clap::Args)]
@@ -78,8 +80,12 @@ pub async fn run(session: Session, args: Args) -> Result<(), CliError> {
         tags: args.tag.tags(),
         ..FunctionInput::default()
     };
-    create::create::<Function>(&session, Operation::CreateFunction, &body, args.wait).await?;
-    Ok(())
+    let made =
+        create::create::<Function>(&session, Operation::CreateFunction, &body, args.wait).await;
+    match made {
+        Ok(_) => Ok(()),
+        Err(error) => Err(suggest::referred::<Image>(&session, image, error).await),
+    }
 }
 
 /// Image, name and path, from either form.

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use dispatch_api::{
     Operation,
+    base_image::BaseImage,
     image::{Image, ImageInput, RuntimeDependencies, SystemDependencies},
 };
 
@@ -12,6 +13,7 @@ use crate::{
     error::CliError,
     files,
     session::Session,
+    suggest,
 };
 
 #[derive(Debug, clap::Args)]
@@ -41,8 +43,10 @@ pub async fn run(session: Session, args: Args) -> Result<(), CliError> {
         tags: args.tag.tags(),
         ..ImageInput::default()
     };
-    create::create::<Image>(&session, Operation::CreateImage, &body, args.wait).await?;
-    Ok(())
+    match create::create::<Image>(&session, Operation::CreateImage, &body, args.wait).await {
+        Ok(_) => Ok(()),
+        Err(error) => Err(suggest::referred::<BaseImage>(&session, base, error).await),
+    }
 }
 
 fn manifest(path: &Path) -> Result<RuntimeDependencies, CliError> {

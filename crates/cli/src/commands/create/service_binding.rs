@@ -3,6 +3,7 @@
 use dispatch_api::{
     Operation,
     service_binding::{ServiceBinding, ServiceBindingInput},
+    service_instance::ServiceInstance,
 };
 
 use crate::{
@@ -10,6 +11,7 @@ use crate::{
     error::CliError,
     files,
     session::Session,
+    suggest,
 };
 
 #[derive(Debug, clap::Args)]
@@ -39,6 +41,8 @@ pub async fn run(session: Session, args: Args) -> Result<(), CliError> {
         tags: args.tag.tags(),
     };
     let operation = Operation::CreateServiceBinding;
-    create::create::<ServiceBinding>(&session, operation, &body, args.wait).await?;
-    Ok(())
+    match create::create::<ServiceBinding>(&session, operation, &body, args.wait).await {
+        Ok(_) => Ok(()),
+        Err(error) => Err(suggest::referred::<ServiceInstance>(&session, instance, error).await),
+    }
 }

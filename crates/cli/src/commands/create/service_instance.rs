@@ -10,7 +10,7 @@ use crate::{
     commands::{arity, create},
     error::CliError,
     files,
-    session::{NO_BODY, Received, Session},
+    session::Session,
     suggest,
 };
 
@@ -88,19 +88,10 @@ async fn explained(session: &Session, body: &ServiceInstanceInput, error: CliErr
             "nothing was created. Parameters: dispatch describe serviceclass {class}"
         ));
     }
-    let is_about_class = error.refusal().is_some_and(|refusal| refusal.message.contains(class));
-    if !is_about_class || !matches!(error.status(), Some(400 | 404)) {
-        return error;
-    }
-    let listed: Result<Received<Vec<ServiceClass>>, CliError> =
-        session.call(Operation::ListServiceClasses, &[], &[], NO_BODY).await;
-    let Ok(listed) = listed else { return error };
-    let names = || listed.body.iter().map(|listed| listed.name.as_str());
-    if names().any(|name| name == class) {
+    let error = suggest::referred::<ServiceClass>(session, class, error).await;
+    let names_class = error.refusal().is_some_and(|refusal| refusal.message.contains(class));
+    if error.hints.is_empty() && names_class && error.status() == Some(400) {
         return error.hint(format!("its plans: dispatch describe serviceclass {class}"));
     }
-    match suggest::closest(class, names()) {
-        Some(close) => error.hint(format!("did you mean {close}?")),
-        None => error.hint("what there is: dispatch get serviceclass"),
-    }
+    error
 }
