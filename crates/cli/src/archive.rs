@@ -57,7 +57,7 @@ pub fn is_directory(path: &Path) -> Result<bool, ArchiveError> {
     // The given path may be a link to the source; only links inside it are refused.
     fs::metadata(path).map(|metadata| metadata.is_dir()).map_err(|e| ArchiveError::NoSource {
         path: path.display().to_string(),
-        why: files::why(&e),
+        why: files::why_not(path, &e),
     })
 }
 

@@ -5,6 +5,7 @@ mod answers;
 mod apply;
 mod delete;
 mod kind;
+mod members;
 mod same;
 mod yaml;
 
@@ -43,6 +44,14 @@ pub struct Document {
     pub body: Value,
 }
 
+/// What to do with documents of kinds that nobody ever knew.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Slips {
+    /// As the first command line did.
+    PassOver,
+    Refuse,
+}
+
 impl FileArgs {
     pub fn is_given(&self) -> bool {
         self.file.is_some()
@@ -60,7 +69,7 @@ impl FileArgs {
         self.work_dir.as_deref().unwrap_or(Path::new(""))
     }
 
-    fn read(&self, session: &Session) -> Result<Vec<Document>, CliError> {
+    fn read(&self, session: &Session, slips: Slips) -> Result<Vec<Document>, CliError> {
         let file = self.file.as_deref().unwrap_or(Path::new(""));
         let path =
             if file == Path::new("-") { file.to_owned() } else { self.work_dir().join(file) };
@@ -68,8 +77,12 @@ impl FileArgs {
             |why: String| CliError::input(format!("Error reading file {}: {why}", file.display()));
         let text = files::text(&path).map_err(cannot)?;
         let parsed = yaml::documents(&text).map_err(cannot)?;
+        let wrong = parsed.skipped.iter().find(|skipped| skipped.is_wrong);
+        if let Some(wrong) = wrong.filter(|_| slips == Slips::Refuse) {
+            return Err(cannot(wrong.why.clone()).hint("nothing was done"));
+        }
         for skipped in &parsed.skipped {
-            session.console.note(&format!("skipped: {skipped}"));
+            session.console.note(&format!("skipped: {}", skipped.why));
         }
         if parsed.documents.is_empty() && parsed.skipped.is_empty() {
             session.console.note(&format!("{} holds no documents", file.display()));
@@ -78,9 +91,14 @@ impl FileArgs {
     }
 
     /// The same with more tags.
-    fn tagged(&self, session: &Session, tags: Option<Vec<Tag>>) -> Result<Vec<Document>, CliError> {
+    fn tagged(
+        &self,
+        session: &Session,
+        slips: Slips,
+        tags: Option<Vec<Tag>>,
+    ) -> Result<Vec<Document>, CliError> {
         let tags = tags.map(|tags| serde_json::to_value(tags).expect("tags are plain data"));
-        let mut documents = self.read(session)?;
+        let mut documents = self.read(session, slips)?;
         for document in &mut documents {
             add_tags(&mut document.body, tags.as_ref());
         }
@@ -101,13 +119,13 @@ pub async fn create(
     wait: bool,
     tags: Option<Vec<Tag>>,
 ) -> Result<(), CliError> {
-    let documents = file.tagged(session, tags)?;
+    let documents = file.tagged(session, Slips::PassOver, tags)?;
     each(session, file.work_dir(), documents, wait, async |document| post(session, document).await)
         .await
 }
 
 pub async fn update(session: &Session, file: &FileArgs, wait: bool) -> Result<(), CliError> {
-    let documents = file.read(session)?;
+    let documents = file.read(session, Slips::PassOver)?;
     each(session, file.work_dir(), documents, wait, async |document| put(session, document).await)
         .await
 }

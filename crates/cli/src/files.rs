@@ -3,15 +3,18 @@
 use std::{
     fs,
     io::{self, Read as _},
-    path::Path,
+    path::{Path, PathBuf},
 };
 
 use serde_json::Value;
 
-use crate::error::CliError;
+use crate::{error::CliError, suggest};
 
 /// The largest file that is read whole: manifests, schemas, secrets.
 pub const MAX_FILE_BYTES: u64 = 10 * 1024 * 1024;
+
+/// In how many files one with a similar name is looked for.
+const MAX_NEIGHBOURS: usize = 1_000;
 
 /// The text of a file; `-` is stdin. Errors are fragments like `open a.json: no such file or directory`.
 pub fn text(path: &Path) -> Result<String, String> {
@@ -20,7 +23,8 @@ pub fn text(path: &Path) -> Result<String, String> {
     let read = if path == Path::new("-") {
         io::stdin().lock().take(MAX_FILE_BYTES + 1).read_to_end(&mut bytes)
     } else {
-        let file = fs::File::open(path).map_err(|e| format!("open {place}: {}", why(&e)))?;
+        let file =
+            fs::File::open(path).map_err(|e| format!("open {place}: {}", why_not(path, &e)))?;
         file.take(MAX_FILE_BYTES + 1).read_to_end(&mut bytes)
     };
     read.map_err(|e| format!("read {place}: {}", why(&e)))?;
@@ -60,6 +64,27 @@ pub fn json_map(given: &str) -> Result<Value, CliError> {
 pub fn why(error: &io::Error) -> String {
     let text = error.to_string();
     text.split(" (os error").next().unwrap_or_default().to_lowercase()
+}
+
+/// The same about a file that was given; where none is there, one beside it with a similar name is named.
+pub fn why_not(path: &Path, error: &io::Error) -> String {
+    let why = why(error);
+    match neighbour(path).filter(|_| error.kind() == io::ErrorKind::NotFound) {
+        Some(close) => format!("{why}\ndid you mean {}?", close.display()),
+        None => why,
+    }
+}
+
+fn neighbour(path: &Path) -> Option<PathBuf> {
+    let name = path.file_name()?.to_str()?;
+    let folder = path.parent()?;
+    let listed =
+        fs::read_dir(if folder == Path::new("") { Path::new(".") } else { folder }).ok()?;
+    let names: Vec<String> = listed
+        .take(MAX_NEIGHBOURS)
+        .filter_map(|file| file.ok()?.file_name().into_string().ok())
+        .collect();
+    suggest::closest(name, names.iter().map(String::as_str)).map(|close| folder.join(close))
 }
 
 #[cfg(test)]

@@ -123,5 +123,14 @@ fn what_is_applied_is_created_updated_or_left_alone() {
         .run("apply -f class.yaml")
         .run("apply")
         .run("apply -f nowhere.yaml")
+        .file("slip.yaml", &FILE.replace("ServiceInstance", "ServiceInstnce"))
+        .run("apply -f slip.yaml")
+        .answer(201, SECRET)
+        .run("create -f slip.yaml")
+        .run("apply -f slp.yaml")
+        .file("member.yaml", "kind: Secret\nname: pin\nsecret: {pin: 1}\ncolour: red\n")
+        .run("apply -f member.yaml")
+        .answer(201, SECRET)
+        .run("create -f member.yaml")
         .check();
 }

@@ -40,6 +40,8 @@ fn a_function_is_created_in_the_form_of_the_blog_and_in_that_of_v0_1_22() {
         .run("create function hello")
         .run("create function a b c --image i")
         .run("create function python3 hello nodir")
+        .run("create function python3 hello helo.py")
+        .run("create function python3 hello dir/row.py")
         .run("create function python3 hello hello.py --schema-in hello.py")
         .check();
 }

@@ -7,7 +7,7 @@ use dispatch_api::Tag;
 use serde_json::Value;
 
 use crate::{
-    documents::{Document, Done, FileArgs, Kind, each, post, put, same, yaml},
+    documents::{Document, Done, FileArgs, Kind, Slips, each, post, put, same, yaml},
     error::CliError,
     session::{NO_BODY, Received, Session},
 };
@@ -18,7 +18,7 @@ pub async fn apply(
     wait: bool,
     tags: Option<Vec<Tag>>,
 ) -> Result<(), CliError> {
-    let documents = file.tagged(session, tags)?;
+    let documents = file.tagged(session, Slips::Refuse, tags)?;
     each(session, file.work_dir(), documents, wait, async |document| one(session, document).await)
         .await
 }

@@ -1,7 +1,7 @@
 //! `delete -f FILE`: what uses others goes before what it uses, so that nothing is asked or warned of that goes anyway.
 
 use crate::{
-    documents::{Answers, Document, FileArgs, Kind, say, stopped},
+    documents::{Answers, Document, FileArgs, Kind, Slips, say, stopped},
     error::CliError,
     removal::Removal,
     session::Session,
@@ -9,7 +9,7 @@ use crate::{
 
 pub async fn delete(session: &Session, file: &FileArgs, how: &Removal) -> Result<(), CliError> {
     let mut answers = Answers::default();
-    let documents = ordered(file.read(session)?);
+    let documents = ordered(file.read(session, Slips::PassOver)?);
     for (index, document) in documents.iter().enumerate() {
         let Document { kind, name, .. } = document;
         let accepted = || say(session, "Deleted", *kind, name);

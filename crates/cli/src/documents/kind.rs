@@ -19,7 +19,7 @@ use serde_json::{Value, value::RawValue};
 
 use crate::{
     archive,
-    documents::Document,
+    documents::{Document, members},
     error::CliError,
     files,
     nouns::Noun,
@@ -53,6 +53,8 @@ pub struct Spec {
     pub get: Operation,
     /// Members that an update takes away when they are not in the document.
     pub replaced: &'static [&'static str],
+    /// All members that a wish or an object has.
+    pub members: fn() -> Vec<&'static str>,
     /// From YAML to the body of a request. The wire type decides what is text: `value: 2` becomes `"2"` in a secret.
     pub decode: Decode,
 }
@@ -65,9 +67,9 @@ impl Spec {
         group: &'static str,
         (create, get, update): (Operation, Operation, Option<Operation>),
         replaced: &'static [&'static str],
-        decode: Decode,
+        (members, decode): (fn() -> Vec<&'static str>, Decode),
     ) -> Self {
-        Self { kind, group, create, update, get, replaced, decode }
+        Self { kind, group, create, update, get, replaced, members, decode }
     }
 }
 
@@ -118,63 +120,66 @@ impl Kind {
                     "tls",
                     "uris",
                 ],
-                decode::<ApiInput>,
+                (members::of::<ApiInput, Api>, decode::<ApiInput>),
             ),
             Self::BaseImage => Spec::new(
                 "BaseImage",
                 "baseImages",
                 (O::CreateBaseImage, O::GetBaseImage, Some(O::UpdateBaseImage)),
                 &[],
-                decode::<BaseImageInput>,
+                (members::of::<BaseImageInput, BaseImage>, decode::<BaseImageInput>),
             ),
             Self::Image => Spec::new(
                 "Image",
                 "images",
                 (O::CreateImage, O::GetImage, Some(O::UpdateImage)),
                 &["runtimeDependencies", "systemDependencies"],
-                decode::<ImageInput>,
+                (members::of::<ImageInput, Image>, decode::<ImageInput>),
             ),
             Self::Function => Spec::new(
                 "Function",
                 "functions",
                 (O::CreateFunction, O::GetFunction, Some(O::UpdateFunction)),
                 &["schema", "secrets", "services", "timeout"],
-                decode_function,
+                (members::of::<FunctionInput, Function>, decode_function),
             ),
             Self::Secret => Spec::new(
                 "Secret",
                 "secrets",
                 (O::CreateSecret, O::GetSecret, Some(O::UpdateSecret)),
                 &["secrets"],
-                decode::<SecretInput>,
+                (members::of::<SecretInput, Secret>, decode::<SecretInput>),
             ),
             Self::ServiceBroker => Spec::new(
                 "ServiceBroker",
                 "serviceBrokers",
                 (O::CreateServiceBroker, O::GetServiceBroker, Some(O::UpdateServiceBroker)),
                 &["parameters"],
-                decode::<ServiceBrokerInput>,
+                (members::of::<ServiceBrokerInput, ServiceBroker>, decode::<ServiceBrokerInput>),
             ),
             Self::ServiceClass => Spec::new(
                 "ServiceClass",
                 "serviceClasses",
                 (O::CreateServiceClass, O::GetServiceClass, Some(O::UpdateServiceClass)),
                 &["defaultPlan"],
-                decode::<ServiceClassInput>,
+                (members::of::<ServiceClassInput, ServiceClass>, decode::<ServiceClassInput>),
             ),
             Self::ServiceInstance => Spec::new(
                 "ServiceInstance",
                 "serviceInstances",
                 (O::CreateServiceInstance, O::GetServiceInstance, None),
                 &[],
-                decode::<ServiceInstanceInput>,
+                (
+                    members::of::<ServiceInstanceInput, ServiceInstance>,
+                    decode::<ServiceInstanceInput>,
+                ),
             ),
             Self::ServiceBinding => Spec::new(
                 "ServiceBinding",
                 "serviceBindings",
                 (O::CreateServiceBinding, O::GetServiceBinding, None),
                 &[],
-                decode::<ServiceBindingInput>,
+                (members::of::<ServiceBindingInput, ServiceBinding>, decode::<ServiceBindingInput>),
             ),
         }
     }

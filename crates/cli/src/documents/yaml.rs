@@ -1,16 +1,40 @@
 //! A file of documents, cut apart where YAML says so: at lines that begin with `---`. (The first command line cut at
 //! every such sequence of bytes, also inside a certificate.)
 
-use serde::Deserialize;
+use std::collections::BTreeMap;
 
-use crate::documents::{Document, Kind};
+use serde::{Deserialize, de::IgnoredAny};
+
+use crate::{
+    documents::{Document, Kind},
+    suggest,
+};
 
 #[derive(Debug, Default)]
 pub struct Parsed {
     pub documents: Vec<Document>,
-    /// Why some documents were passed over, for people.
-    pub skipped: Vec<String>,
+    /// What was passed over.
+    pub skipped: Vec<Skipped>,
 }
+
+/// A document, or a member of one, that was passed over, and why, for people.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Skipped {
+    pub why: String,
+    /// It is a slip: a kind that nobody ever knew, a member with almost the name of one that there is.
+    pub is_wrong: bool,
+}
+
+/// Kinds of v0.1.22 that are not here.
+const ELSEWHERE: &[&str] = &[
+    "Application",
+    "Driver",
+    "DriverType",
+    "Organization",
+    "Policy",
+    "ServiceAccount",
+    "Subscription",
+];
 
 /// All documents of a file. Errors are fragments that name the document and never quote it.
 pub fn documents(text: &str) -> Result<Parsed, String> {
@@ -33,17 +57,45 @@ pub fn documents(text: &str) -> Result<Parsed, String> {
         let head = head.unwrap_or_default();
         let name = head.name.unwrap_or_default();
         let Some(kind) = head.kind else {
-            parsed.skipped.push(at("it has no kind".to_owned()));
+            let why = at("it has no kind".to_owned());
+            parsed.skipped.push(Skipped { why, is_wrong: true });
             continue;
         };
         let Some(kind) = Kind::parse(&kind) else {
-            parsed.skipped.push(at(format!("kind {kind:?} is not known here")));
+            parsed.skipped.push(unknown(&kind, at));
             continue;
         };
         let body = (kind.spec().decode)(&part).map_err(at)?;
+        parsed.skipped.extend(strangers(kind, &part).into_iter().map(|(member, close)| {
+            let is_wrong = close.is_some();
+            let close = close.map(|close| format!("; did you mean {close}?")).unwrap_or_default();
+            let kind = kind.spec().kind;
+            let why = format!("a member {member:?} of {kind} is not known here{close}");
+            Skipped { why: at(why), is_wrong }
+        }));
         parsed.documents.push(Document { kind, name, body });
     }
     Ok(parsed)
+}
+
+fn unknown(kind: &str, at: impl Fn(String) -> String) -> Skipped {
+    let known = Kind::ALL.iter().map(|kind| kind.spec().kind);
+    let is_wrong = !ELSEWHERE.contains(&kind);
+    let close = suggest::closest(kind, known).filter(|_| is_wrong);
+    let close = close.map(|close| format!("; did you mean {close}?")).unwrap_or_default();
+    Skipped { why: at(format!("kind {kind:?} is not known here{close}")), is_wrong }
+}
+
+/// Members that neither a wish nor an object of this kind has, each with the one that is close.
+fn strangers(kind: Kind, text: &str) -> Vec<(String, Option<&'static str>)> {
+    let options = serde_saphyr::options! { with_snippet: false };
+    let given: Result<BTreeMap<String, IgnoredAny>, _> =
+        serde_saphyr::from_str_with_options(text, options);
+    let known = (kind.spec().members)();
+    let given = given.unwrap_or_default().into_keys();
+    let strange = given.filter(|member| !known.contains(&member.as_str()));
+    let close = |member: &str| suggest::closest(member, known.iter().copied());
+    strange.map(|member| (member.clone(), close(&member))).collect()
 }
 
 /// The documents' texts, each below as many empty lines as it has lines before it, so that errors name the right line.
@@ -142,12 +194,38 @@ name: b
 
     #[test]
     fn what_is_unknown_is_passed_over_and_said() {
-        let parsed = documents("kind: Application\nname: x\n---\nname: y\n---\n\n").unwrap();
+        let text =
+            "kind: Application\nname: x\n---\nname: y\n---\n\n---\nkind: Functoin\n---\nkind: x\n";
+        let parsed = documents(text).unwrap();
         assert!(parsed.documents.is_empty());
+        let skipped: Vec<_> =
+            parsed.skipped.iter().map(|one| (one.why.as_str(), one.is_wrong)).collect();
         assert_eq!(
-            parsed.skipped,
-            ["document 1: kind \"Application\" is not known here", "document 2: it has no kind"]
+            skipped,
+            [
+                ("document 1: kind \"Application\" is not known here", false),
+                ("document 2: it has no kind", true),
+                ("document 4: kind \"Functoin\" is not known here; did you mean Function?", true),
+                ("document 5: kind \"x\" is not known here", true),
+            ]
         );
+    }
+
+    #[test]
+    fn a_member_that_is_unknown_is_said_and_one_that_is_almost_known_is_a_slip() {
+        let check = |text: &str, expect: &[(&str, bool)]| {
+            let parsed = documents(text).unwrap();
+            let skipped: Vec<_> =
+                parsed.skipped.iter().map(|one| (one.why.as_str(), one.is_wrong)).collect();
+            assert_eq!(skipped, expect, "{text}");
+        };
+        let slip = "document 1: a member \"serviceclass\" of ServiceInstance is not known here; did you mean serviceClass?";
+        check("kind: ServiceInstance\nname: db\nserviceclass: pg", &[(slip, true)]);
+        let other = "document 1: a member \"colour\" of Secret is not known here";
+        check("kind: Secret\nname: s\ncolour: red\nsecrets: {colour: red}", &[(other, false)]);
+        // What is shown can be sent back.
+        check("kind: Function\nname: f\nsourcePath: f.py\nstatus: READY\nfaasId: x", &[]);
+        check("kind: ServiceBroker\nname: b\nURL: http://h\nserviceClasses: [a]", &[]);
     }
 
     #[test]
