@@ -16,7 +16,7 @@ use crate::{
     commands::App,
     config::Flags,
     error::CliError,
-    output::{Console, Format},
+    output::{Console, Format, shell},
     session::{NO_BODY, Received},
     usage::tree,
 };
@@ -175,5 +175,7 @@ fn names(list: Operation) -> Result<Vec<String>, CliError> {
     });
     let Ok(answer) = listed else { return Ok(Vec::new()) };
     let received: Received<Vec<Named>> = answer?;
-    Ok(received.body.into_iter().map(|object| object.name).collect())
+    // A shell puts it on the line as it is.
+    let names = received.body.into_iter().map(|object| object.name);
+    Ok(names.filter(|name| shell::is_plain(name)).collect())
 }

@@ -18,7 +18,7 @@ fn asked(case: Case, line: &str) -> Case {
 
 #[test]
 fn commands_flags_values_and_names_are_completed() {
-    let names = r#"[{"name":"hello"},{"name":"hello2"},{"name":"other"}]"#;
+    let names = r#"[{"name":"hello"},{"name":"hello$(id)"},{"name":"hello2"},{"name":"other"}]"#;
     let mut case = Case::new("completion/words");
     for line in
         ["dispatch ge", "dispatch get serv", "dispatch get function --out", "dispatch get run -o "]
@@ -51,6 +51,23 @@ fn shells_are_told_how_to_ask() {
         .run("completion")
         .run("completion bsh")
         .check();
+}
+
+/// The script, in the shell that it is for.
+#[test]
+fn bash_completes_with_what_it_was_told() {
+    let folder = std::path::Path::new(env!("CARGO_BIN_EXE_dispatch")).parent().unwrap();
+    let script = "source <(dispatch completion bash)
+        COMP_WORDS=(dispatch get servicei); COMP_CWORD=2; COMP_TYPE=9
+        _clap_complete_dispatch dispatch servicei get; echo \"${COMPREPLY[@]}\"; complete -p dispatch";
+    let output = std::process::Command::new("/bin/bash")
+        .args(["--norc", "-c", script])
+        .env_clear()
+        .env("PATH", format!("{}:/usr/bin:/bin", folder.display()))
+        .output()
+        .unwrap();
+    let said = String::from_utf8(output.stdout).unwrap();
+    assert!(said.starts_with("serviceinstance\ncomplete "), "{said}{:?}", output.stderr);
 }
 
 #[test]

@@ -41,6 +41,10 @@ fn values_are_shown_only_where_they_are_asked_for() {
         .run("get secret --json")
         .answer(200, &list)
         .run("get secret -o yaml")
+        .answer(200, OPEN_SESAME)
+        .run("describe secret open-sesame")
+        .answer(200, OPEN_SESAME)
+        .run("describe secret open-sesame --json")
         .check();
 }
 

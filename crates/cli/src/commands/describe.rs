@@ -5,7 +5,7 @@ pub mod service_class;
 
 use clap::Subcommand;
 use dispatch_api::{
-    api::Api, base_image::BaseImage, function::Function, image::Image,
+    api::Api, base_image::BaseImage, function::Function, image::Image, secret::Secret,
     service_binding::ServiceBinding, service_broker::ServiceBroker,
     service_instance::ServiceInstance,
 };
@@ -39,6 +39,9 @@ enum Describe {
     /// Everything that is known of an image
     #[command(alias = "images", override_usage = "dispatch describe image NAME [flags]")]
     Image(NameArgs),
+    /// The keys of a secret; values only with --json or -o yaml
+    #[command(alias = "secrets", override_usage = "dispatch describe secret NAME [flags]")]
+    Secret(NameArgs),
     /// What a class gives, what its plans are, and which parameters they take
     #[command(
         aliases = ["serviceclasses", "class", "classes"],
@@ -81,6 +84,7 @@ pub fn run(app: &App, args: Args) -> Result<Outcome, CliError> {
         Some(Describe::BaseImage(args)) => columns::<BaseImage>(app, &args),
         Some(Describe::Function(args)) => columns::<Function>(app, &args),
         Some(Describe::Image(args)) => columns::<Image>(app, &args),
+        Some(Describe::Secret(args)) => columns::<Secret>(app, &args),
         Some(Describe::Servicebroker(args)) => columns::<ServiceBroker>(app, &args),
         Some(Describe::Serviceinstance(args)) => columns::<ServiceInstance>(app, &args),
         Some(Describe::Servicebinding(args)) => columns::<ServiceBinding>(app, &args),

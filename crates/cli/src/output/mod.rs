@@ -3,6 +3,7 @@
 pub mod clean;
 pub mod columns;
 pub mod json;
+pub mod shell;
 pub mod table;
 pub mod time;
 

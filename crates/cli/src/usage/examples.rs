@@ -56,6 +56,7 @@ const EXAMPLES: &[(&str, &str)] = &[
     ("describe base-image", "dispatch describe base-image python3-base"),
     ("describe function", "dispatch describe function hello"),
     ("describe image", "dispatch describe image python3-pg"),
+    ("describe secret", "dispatch describe secret mail-login"),
     ("describe serviceclass", "dispatch describe serviceclass postgresql"),
     ("describe servicebroker", "dispatch describe servicebroker pg"),
     ("describe serviceinstance", "dispatch describe serviceinstance my-db"),

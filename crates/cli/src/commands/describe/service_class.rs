@@ -12,7 +12,7 @@ use serde_json::Value;
 use crate::{
     commands::{arity, describe::schema, get},
     error::CliError,
-    output::{Format, clean, columns},
+    output::{Format, clean, columns, shell::quoted},
     session::{NO_BODY, Received, Session},
 };
 
@@ -195,15 +195,6 @@ pub fn example(class: &ServiceClass, broker: Option<&str>) -> String {
     words.extend(broker.map(|broker| format!("--broker {}", quoted(broker))));
     words.push("--wait".to_owned());
     words.join(" ")
-}
-
-/// For a shell: names may hold anything.
-fn quoted(word: &str) -> String {
-    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:".contains(c);
-    if !word.is_empty() && word.chars().all(plain) {
-        return word.to_owned();
-    }
-    format!("'{}'", clean::line(word).replace('\'', "'\\''"))
 }
 
 #[cfg(test)]
