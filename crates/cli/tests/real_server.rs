@@ -2,7 +2,23 @@
 
 use crate::support::Case;
 
+const BROKER: &str = "\
+kind: Secret
+name: login
+secrets: {username: u, password: p}
+---
+kind: ServiceBroker
+name: applied
+url: http://127.0.0.1:1
+authentication: {secret: login}
+parameters: {size: 1}
+";
 const RESOURCES: &str = "\
+kind: BaseImage
+name: python3-base
+dockerUrl: host:python3
+language: python3
+---
 kind: Image
 name: python3
 baseImageName: python3-base
@@ -58,6 +74,13 @@ fn a_broker_that_does_not_answer_is_said_so_by_the_real_server() {
         .run("create broker c ftp://nowhere")
         .run("create instance db postgresql")
         .run("get classes")
+        .file("broker.yaml", BROKER)
+        .run("apply -f broker.yaml")
+        .run("apply -f broker.yaml")
+        .file("broker.yaml", &BROKER.replace("size: 1", "size: 2"))
+        .run("apply -f broker.yaml")
+        .run("delete -f broker.yaml --wait")
+        .run("catalog")
         .run("delete broker b --wait")
         .run("get broker b")
         .run("get orphans")

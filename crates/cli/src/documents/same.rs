@@ -30,7 +30,7 @@ pub fn differences(document: &Document, object: &Value) -> Vec<String> {
 /// Which object it is, and where a function's source came from.
 const PASSED_OVER: &[&str] = &["name", "kind", "sourcePath"];
 /// Objects show more in these than a document can say.
-const RICHER: &[&str] = &["authentication", "binding", "tls"];
+const RICHER: &[&str] = &["authentication", "tls"];
 
 fn is_same(kind: Kind, member: &str, wish: &Value, object: &Value) -> bool {
     let found = object.get(member).unwrap_or(&Value::Null);
@@ -46,9 +46,21 @@ fn is_same(kind: Kind, member: &str, wish: &Value, object: &Value) -> bool {
         (Kind::ServiceBroker, "serviceClasses") => has_classes(wish, found),
         // An image is built, not fetched.
         (Kind::Image, "dockerUrl") => true,
+        // Those that its broker gives to every instance are there as well.
+        (Kind::ServiceInstance, "parameters") => contains(found, wish),
+        (Kind::ServiceInstance, "binding") => contains(found, &without_secret(wish)),
         (_, member) if RICHER.contains(&member) => contains(found, wish),
         _ => lean(wish) == lean(found),
     }
+}
+
+/// The binding of an instance without what is accepted and not used.
+fn without_secret(binding: &Value) -> Value {
+    let mut binding = binding.clone();
+    if let Some(members) = binding.as_object_mut() {
+        members.remove("bindingSecret");
+    }
+    binding
 }
 
 fn text(value: &Value) -> &str {
@@ -232,6 +244,17 @@ mod tests {
             object,
             &["serviceClasses"],
         );
+    }
+
+    #[test]
+    fn an_instance_may_have_more_than_was_wished() {
+        let object = json!({"serviceClass": "c", "servicePlan": "p", "parameters": {"storage": 2, "zone": "a"},
+            "binding": {"parameters": {"role": "r"}, "secretParameters": null, "keys": ["host"], "status": "READY"}});
+        let wish = json!({"serviceClass": "c", "parameters": {"storage": 2},
+            "binding": {"parameters": {"role": "r"}, "bindingSecret": "old"}});
+        check(Kind::ServiceInstance, wish, object.clone(), &[]);
+        let other = json!({"servicePlan": "q", "parameters": {"storage": 3}, "binding": {"parameters": {}, "secretParameters": ["s"]}});
+        check(Kind::ServiceInstance, other, object, &["binding", "parameters", "servicePlan"]);
     }
 
     #[test]
