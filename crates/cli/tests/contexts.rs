@@ -28,6 +28,7 @@ fn contexts_are_shown_without_their_keys_and_chosen() {
     Case::new("contexts/manage")
         .run("manage context")
         .run("manage context --set nowhere")
+        .run("manage context --set lcoal")
         .file(
             "two.json",
             r#"{"current": "gone", "contexts": {"a": {"host": "a.example", "cookie": "k"}, "b": {"host": "b.example"}}}"#,

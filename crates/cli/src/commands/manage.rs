@@ -8,6 +8,7 @@ use crate::{
     error::CliError,
     outcome::{Outcome, unknown},
     output::{Format, Table, json},
+    suggest,
 };
 
 #[derive(Debug, clap::Args)]
@@ -45,8 +46,11 @@ fn context(app: &App, args: ContextArgs) -> Result<(), CliError> {
     let mut file = ConfigFile::read(&path, named)?;
     let Some(name) = args.set else { return show(app, &file) };
     if !file.contexts.contains_key(&name) {
-        return Err(CliError::input(format!("No such context {name}"))
-            .hint("see which there are: dispatch manage context"));
+        let error = CliError::input(format!("No such context {name}"));
+        return Err(match suggest::closest(&name, file.contexts.keys().map(String::as_str)) {
+            Some(close) => error.hint(format!("did you mean {close}?")),
+            None => error.hint("see which there are: dispatch manage context"),
+        });
     }
     file.current.clone_from(&name);
     file.write(&path)?;

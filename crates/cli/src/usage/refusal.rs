@@ -82,9 +82,9 @@ pub fn unknown_noun(command: &Command, path: &[String], word: &str) -> String {
 }
 
 /// What the parser refused, with what may have been meant. `path` are the commands that it was about.
-pub fn explained(command: &mut Command, path: &[String], error: &clap::Error) -> CliError {
+pub fn explained(root: &Command, path: &[String], error: &clap::Error) -> CliError {
     let refusal = CliError::arguments(wording(error, path));
-    let command = tree::find(command, path);
+    let command = tree::at(root, path);
     let known: Vec<String> = match error.kind() {
         ErrorKind::UnknownArgument => {
             let shown = command.get_arguments().filter(|arg| !arg.is_hide_set());
