@@ -62,7 +62,11 @@ fn page(classes: &[ServiceClass]) -> String {
             rows.push(cells);
         }
     }
-    let example = classes.first().map(service_class::example).unwrap_or_default();
+    let first = classes.first().map(|first| {
+        let namesakes = classes.iter().filter(|class| class.name == first.name).count();
+        service_class::example(first, (namesakes > 1).then_some(first.broker.as_str()))
+    });
+    let example = first.unwrap_or_default();
     let table = columns::aligned(&rows);
     format!("{table}\nMore  dispatch catalog CLASS\nTry   {example}\n")
 }

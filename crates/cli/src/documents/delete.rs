@@ -1,5 +1,7 @@
 //! `delete -f FILE`: what uses others goes before what it uses, so that nothing is asked or warned of that goes anyway.
 
+use serde_json::Value;
+
 use crate::{
     documents::{Answers, Document, FileArgs, Kind, Slips, say, stopped},
     error::CliError,
@@ -11,9 +13,12 @@ pub async fn delete(session: &Session, file: &FileArgs, how: &Removal) -> Result
     let mut answers = Answers::default();
     let documents = ordered(file.read(session, Slips::PassOver)?);
     for (index, document) in documents.iter().enumerate() {
-        let Document { kind, name, .. } = document;
+        let Document { kind, name, body } = document;
         let accepted = || say(session, "Deleted", *kind, name);
-        let raw = kind.remove(session, name, how, &accepted).await;
+        // Two brokers may have a class of this name.
+        let broker = body.get("broker").and_then(Value::as_str).map(str::to_owned);
+        let how = Removal { broker: broker.filter(|_| *kind == Kind::ServiceClass), ..how.clone() };
+        let raw = kind.remove(session, name, &how, &accepted).await;
         answers.add(*kind, raw.map_err(|error| stopped(error, &documents, index))?);
     }
     answers.print(session)
