@@ -125,7 +125,7 @@ mod tests {
 
     use super::*;
     use crate::{
-        pip::Config,
+        packages::Build,
         testing::{TestPlatform, TestServer, World, until},
     };
 
@@ -145,7 +145,7 @@ mod tests {
 
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
     async fn a_retirement_that_panics_is_asked_for_again_and_the_rotation_completes() {
-        let mut world = World::sandboxed(Config::default());
+        let mut world = World::sandboxed(Build::default());
         let inner = world.spawner.take().unwrap();
         let spawner = Arc::new(Breakable { inner, broken: AtomicBool::new(false) });
         world.spawner = Some(Arc::clone(&spawner) as _);

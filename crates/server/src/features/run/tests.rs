@@ -10,7 +10,7 @@ use uuid::Uuid;
 
 use super::*;
 use crate::{
-    pip::Config,
+    packages::Build,
     testing::{Answer, TestServer},
 };
 
@@ -26,7 +26,7 @@ async fn recorded(server: &TestServer, run: &Value) -> Value {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_input_may_be_as_large_as_its_bound_and_not_a_byte_more() {
-    let server = TestServer::with_python(Config::default()).await;
+    let server = TestServer::with_python(Build::default()).await;
     let length = "def handle(ctx, payload):\n    return len(payload)\n";
     server.function("f", &[("hello.py", length.to_owned())], json!({})).await;
     // Its two quotation marks are of it.
@@ -134,7 +134,7 @@ fn holds_secret(path: &Path) -> bool {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_a_function_tells_of_its_secrets_reaches_its_caller_and_not_the_disk() {
-    let server = TestServer::with_python(Config::default()).await;
+    let server = TestServer::with_python(Build::default()).await;
     server.post("/v1/secret", &json!({"name": "s", "secrets": {"key": SECRET}})).await;
     let files = [("hello.py", LEAKY.to_owned())];
     server.function("f", &files, json!({"secrets": ["s"]})).await;
