@@ -1,7 +1,9 @@
 //! The books of the fake broker: what exists now, what ever did, and what was asked.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
+use jiff::Timestamp;
 use serde_json::Value;
 
 use super::fault::CallKind;
@@ -111,11 +113,23 @@ pub struct OperationRecord {
     pub state: OperationState,
     /// How often it was asked for.
     pub polls: u32,
-    /// Polls that still answer "in progress"; `None` waits for the release.
-    pub(super) left: Option<u32>,
+    pub(super) left: Left,
     pub(super) end: End,
     pub(super) progress: Vec<String>,
     pub(super) update: Option<UpdateBody>,
+}
+
+/// What an operation waits for before it ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Left {
+    /// So many polls that answer "in progress".
+    Polls(u32),
+    Release,
+    /// The time at which it has lasted so long.
+    Time {
+        begun: Timestamp,
+        lasting: Duration,
+    },
 }
 
 /// What an operation is about.

@@ -5,8 +5,10 @@
 //! does not know is an orphan. How long work takes and how it ends is in [`Settings`]; what goes
 //! wrong on the way, before or after the work, is a [`Fault`]. Both can be changed at run time.
 //!
-//! It is no broker for anything else: its services are names.
+//! It is no broker for anything else: its services are names, unless a test puts a [`Backing`] behind it.
 
+pub mod azure;
+mod backing;
 mod bindings;
 mod books;
 mod catalog;
@@ -18,12 +20,13 @@ mod serve;
 mod settings;
 mod state;
 
+pub use backing::Backing;
 pub use books::{
     BindingRecord, Books, InstanceRecord, OperationRecord, RequestRecord, Standing, Subject, Verb,
 };
 pub use catalog::{catalog, ids};
 pub use fault::{CallKind, Fault, RawAnswer};
-pub use settings::{End, OperationName, Pace, Settings, Work};
+pub use settings::{End, OperationName, Pace, Settings, Time, Work};
 
 use std::io;
 use std::net::SocketAddr;

@@ -1,6 +1,10 @@
 //! Asynchronous operations of the fake broker: beginning, polling, ending.
 
-use super::books::{OperationRecord, Standing, Subject, Verb};
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use super::books::{Left, OperationRecord, Standing, Subject, Verb};
 use super::settings::{End, OperationName, Pace, Work};
 use super::state::State;
 use crate::broker::{Failure, PollBinding, PollInstance, Progress};
@@ -34,8 +38,9 @@ impl State {
                     }),
                 };
             }
-            Pace::Polls(polls) => Some(polls),
-            Pace::UntilReleased => None,
+            Pace::Polls(polls) => Left::Polls(polls),
+            Pace::UntilReleased => Left::Release,
+            Pace::Lasting(lasting) => Left::Time { begun: self.settings.time.now(), lasting },
         };
         let number = self.books.operations.len() + 1;
         let operation = match &work.operation {
@@ -60,7 +65,9 @@ impl State {
     /// Lets the operations that wait for the release end at the next poll.
     pub(super) fn release_operations(&mut self) {
         for operation in &mut self.books.operations {
-            operation.left = operation.left.or(Some(0));
+            if operation.left == Left::Release {
+                operation.left = Left::Polls(0);
+            }
         }
     }
 
@@ -102,17 +109,13 @@ impl State {
 
     /// One poll of the last operation.
     fn step(&mut self, subject: &Subject) -> Result<LastOperation, Failure> {
+        let now = self.settings.time.now();
         let operation = self.books.last(subject).expect("the caller has seen it");
         if operation.state == OperationState::InProgress {
-            match operation.left {
-                Some(0) => {}
-                left => {
-                    operation.left = left.map(|left| left - 1);
-                    let index = (operation.polls - 1) as usize;
-                    let text = operation.progress.get(index).or(operation.progress.last());
-                    let last = LastOperation::new(OperationState::InProgress);
-                    return Ok(LastOperation { description: text.cloned(), ..last });
-                }
+            if let Some(part) = operation.going_on(now) {
+                let text = operation.progress.get(part).or(operation.progress.last());
+                let last = LastOperation::new(OperationState::InProgress);
+                return Ok(LastOperation { description: text.cloned(), ..last });
             }
             let (verb, end) = (operation.verb, operation.end.clone());
             let update = operation.update.clone();
@@ -161,6 +164,27 @@ impl State {
             }
         }
         last_of(end)
+    }
+}
+
+impl OperationRecord {
+    /// Which part of its progress it is in; `None` if it is over.
+    fn going_on(&mut self, now: Timestamp) -> Option<usize> {
+        let nth_poll = (self.polls - 1) as usize;
+        match &mut self.left {
+            Left::Polls(0) => None,
+            Left::Polls(left) => {
+                *left -= 1;
+                Some(nth_poll)
+            }
+            Left::Release => Some(nth_poll),
+            Left::Time { begun, lasting } => {
+                let gone = Duration::try_from(now.duration_since(*begun)).unwrap_or_default();
+                let parts = self.progress.len().max(1) as u128;
+                let part = gone.as_nanos() * parts / lasting.as_nanos().max(1);
+                (gone < *lasting).then(|| usize::try_from(part).unwrap_or(usize::MAX))
+            }
+        }
     }
 }
 

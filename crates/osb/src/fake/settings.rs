@@ -1,5 +1,12 @@
 //! How the fake broker behaves while all goes well, and how its work ends.
 
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use super::backing::Backing;
 use crate::broker::Authentication;
 use crate::types::{ApiVersion, BindingMetadata, Catalog, Endpoint, JsonObject};
 
@@ -33,6 +40,10 @@ pub struct Settings {
     pub dashboard_url: Option<String>,
     /// The value of `Retry-After` in every 202 and in every answer to a poll, good or bad (OSB-103).
     pub retry_after: Option<String>,
+    /// What work that lasts some time goes by.
+    pub time: Time,
+    /// What is really made and removed; credentials are then its.
+    pub backing: Option<Arc<dyn Backing>>,
 }
 
 impl Default for Settings {
@@ -56,7 +67,35 @@ impl Default for Settings {
             binding_metadata: None,
             dashboard_url: Some("https://dashboard.example/{instance}".to_owned()),
             retry_after: None,
+            time: Time::default(),
+            backing: None,
         }
+    }
+}
+
+/// What time it is for the broker. It stands still unless a test gives it a clock.
+#[derive(Clone)]
+pub struct Time(Arc<dyn Fn() -> Timestamp + Send + Sync>);
+
+impl Time {
+    pub fn new(now: impl Fn() -> Timestamp + Send + Sync + 'static) -> Self {
+        Self(Arc::new(now))
+    }
+
+    pub(super) fn now(&self) -> Timestamp {
+        (self.0)()
+    }
+}
+
+impl Default for Time {
+    fn default() -> Self {
+        Self::new(|| Timestamp::UNIX_EPOCH)
+    }
+}
+
+impl fmt::Debug for Time {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Time").field(&self.now()).finish()
     }
 }
 
@@ -65,7 +104,7 @@ impl Default for Settings {
 pub struct Work {
     pub pace: Pace,
     pub end: End,
-    /// Descriptions of successive polls; the last one stays.
+    /// Descriptions of successive polls, the last of which stays; of work that lasts some time, of its equal parts.
     pub progress: Vec<String>,
     pub operation: OperationName,
 }
@@ -95,6 +134,8 @@ pub enum Pace {
     /// This many polls answer "in progress".
     Polls(u32),
     UntilReleased,
+    /// So long, by [`Settings::time`].
+    Lasting(Duration),
 }
 
 /// How work ends.

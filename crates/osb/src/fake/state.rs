@@ -32,6 +32,8 @@ pub(super) struct Shared {
     state: Mutex<State>,
     changed: watch::Sender<()>,
     released: watch::Sender<()>,
+    /// Held while books and backing change together.
+    pub(super) one_at_a_time: tokio::sync::Mutex<()>,
 }
 
 impl Shared {
@@ -47,6 +49,7 @@ impl Shared {
             state: Mutex::new(state),
             changed: watch::Sender::new(()),
             released: watch::Sender::new(()),
+            one_at_a_time: tokio::sync::Mutex::default(),
         }
     }
 
@@ -94,7 +97,7 @@ impl Broker for Shared {
     }
 
     async fn provision(&self, _: &Call, request: Provision) -> Result<Provisioned, Failure> {
-        self.with(|state| state.provision(request))
+        self.provision_backed(request).await
     }
 
     async fn update(&self, _: &Call, request: Update) -> Result<Updated, Failure> {
@@ -102,7 +105,7 @@ impl Broker for Shared {
     }
 
     async fn deprovision(&self, _: &Call, request: Deprovision) -> Result<Removed, Failure> {
-        self.with(|state| state.deprovision(request))
+        self.deprovision_backed(request).await
     }
 
     async fn instance_operation(
@@ -114,11 +117,11 @@ impl Broker for Shared {
     }
 
     async fn bind(&self, _: &Call, request: Bind) -> Result<Bound, Failure> {
-        self.with(|state| state.bind(request))
+        self.bind_backed(request).await
     }
 
     async fn unbind(&self, _: &Call, request: Unbind) -> Result<Removed, Failure> {
-        self.with(|state| state.unbind(request))
+        self.unbind_backed(request).await
     }
 
     async fn binding_operation(&self, _: &Call, request: PollBinding) -> Result<Progress, Failure> {

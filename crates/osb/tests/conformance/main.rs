@@ -2,6 +2,7 @@
 
 #![cfg(test)]
 
+mod azure;
 mod common;
 mod lifecycle;
 mod limits;
