@@ -18,6 +18,7 @@ mod instances;
 mod real_server;
 mod recorded;
 mod secrets;
+mod seed;
 mod support;
 mod watching;
 

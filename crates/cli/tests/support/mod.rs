@@ -7,7 +7,7 @@ pub mod scripted;
 
 use std::{
     fs,
-    path::Path,
+    path::{Path, PathBuf},
     process::{Command, Output, Stdio},
     thread,
 };
@@ -25,6 +25,8 @@ pub struct Case {
     name: String,
     server: Server,
     home: tempfile::TempDir,
+    /// Where commands run.
+    directory: PathBuf,
     redactor: Redactor,
     text: String,
 }
@@ -64,7 +66,8 @@ impl Case {
         redactor.constant(&format!("127.0.0.1:{port}"), "<server>");
         redactor.constant(&port.to_string(), "<port>");
         redactor.constant(&home.path().display().to_string(), "<home>");
-        Self { name: name.to_owned(), server, home, redactor, text: String::new() }
+        let directory = home.path().to_owned();
+        Self { name: name.to_owned(), server, home, directory, redactor, text: String::new() }
     }
 
     /// The next request is never answered.
@@ -92,6 +95,13 @@ impl Case {
         let path = self.home.path().join(name);
         fs::create_dir_all(path.parent().unwrap()).unwrap();
         fs::write(path, content).unwrap();
+        self
+    }
+
+    /// Commands run in this directory of the sources from now on.
+    pub fn enter(mut self, directory: &str) -> Self {
+        self.directory = sources().join(directory);
+        self.text.push_str(&format!("$ cd {directory}\n\n"));
         self
     }
 
@@ -151,7 +161,7 @@ impl Case {
         let mut command = Command::new(env!("CARGO_BIN_EXE_dispatch"));
         command
             .args(words(arguments))
-            .current_dir(self.home.path())
+            .current_dir(&self.directory)
             .env_clear()
             .env("HOME", self.home.path())
             .env("TZ", "UTC")
@@ -216,6 +226,11 @@ impl Case {
             self.text.push_str("\n(no line break at the end)\n");
         }
     }
+}
+
+/// The root of the sources that this was built from.
+pub fn sources() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").canonicalize().unwrap()
 }
 
 /// Splits as a shell does, as far as the cases need it: blanks, and single quotes around a word.

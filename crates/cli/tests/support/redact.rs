@@ -27,7 +27,8 @@ impl Redactor {
         }
         let text = replace(&text, Pattern::uuid(), "id");
         let text = replace(&text, Pattern::clock(), "");
-        let text = if self.real { seconds(&dates(&without_progress(&text))) } else { text };
+        let text =
+            if self.real { confinement(&seconds(&dates(&without_progress(&text)))) } else { text };
         spans(&sources(&following(&text)))
     }
 }
@@ -126,6 +127,16 @@ fn seconds(text: &str) -> String {
             let rest = after.trim_start_matches(|c: char| c.is_ascii_digit());
             format!("{before}Time\": <seconds>{rest}")
         }
+        None => line.to_owned(),
+    });
+    lines.collect::<Vec<_>>().join("\n")
+}
+
+/// What holds a function depends on the machine.
+fn confinement(text: &str) -> String {
+    let member = "\"confinement\": ";
+    let lines = text.split('\n').map(|line| match line.split_once(member) {
+        Some((before, _)) => format!("{before}{member}<confinement>,"),
         None => line.to_owned(),
     });
     lines.collect::<Vec<_>>().join("\n")

@@ -1,7 +1,7 @@
 //! The next step for a function. Pure.
 
 use dispatch_model::{
-    Object,
+    Object, Phase,
     function::Function,
     image::{Built, Image, phase},
 };
@@ -52,8 +52,11 @@ pub(super) fn plan(
                 Step::Wait(format!("its image {} does not exist", function.spec.image_name))
             }
             (Some(image), None) => {
-                let (phase, _) = phase(image);
-                Step::Wait(format!("its image {} is {}", image.meta.name, phase.as_str()))
+                let name = &image.meta.name;
+                Step::Wait(match phase(image) {
+                    (Phase::Error, Some(reason)) => format!("its image {name} failed: {reason}"),
+                    (phase, _) => format!("its image {name} is {}", phase.as_str()),
+                })
             }
         };
     }
