@@ -85,7 +85,7 @@ def function(show, stage, d, service):
         show.line(f"  {len(run['output'])} row{'s' if len(run['output']) > 1 else ''} in "
                   f"{(time.monotonic() - began) * 1000:.0f} ms, the command included")
         show.expect("rows", run.get("output"), rows)
-        show.expect("logs", run["logs"]["stdout"], [f"num: {num}, data: {data}"])
+        show.expect("logs", run["logs"]["stdout"], [f"num: {row['num']}, data: {row['data']}" for row in rows])
     run = show.json(d, "exec", "pg-example", "--wait", "--input", '{"data": 7}', brief=output_of)
     show.expect("type of error", run.get("error", {}).get("type"), "InputError")
     show.expect("rows in the database", stage.sql("SELECT count(*) FROM rows", database=service)[1], "2")

@@ -4,6 +4,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on panics; helpers are no tests")]
 
 mod arguments;
+mod blog;
 mod brokers;
 mod classes;
 mod completion;
@@ -21,6 +22,8 @@ mod secrets;
 mod seed;
 mod support;
 mod watching;
+
+dispatch_runtime::spawn_helper_in_tests!();
 
 /// What a person is told to type has to work.
 #[test]

@@ -80,7 +80,6 @@ impl Wakers {
         }
     }
 
-    #[cfg(test)]
     pub fn all(&self) -> impl Iterator<Item = (Kind, &Waker)> {
         self.0.iter().map(|(kind, waker)| (*kind, waker))
     }

@@ -20,6 +20,7 @@ use dispatch_gateway::{
 };
 use dispatch_runtime::layer::LayerError;
 use dispatch_store::{Keyring, KeyringError, OpenError, ReadError, Store};
+use jiff::Timestamp;
 use tokio::{task::JoinSet, time::Instant};
 use tokio_util::sync::CancellationToken;
 
@@ -216,6 +217,13 @@ impl Running {
         // What has just been cut off is recorded.
         let _in_vain = tokio::time::timeout(LAST_RECORDS, self.platform.runs.tasks.wait()).await;
         self.platform.store.clone().close().await;
+    }
+
+    /// When a controller has something to do next, which may be now; `None` if only a wake-up can bring something. For
+    /// whoever moves the clock.
+    pub fn busy_at(&self) -> Option<Timestamp> {
+        let (now, wakers) = (self.platform.clock.now(), self.platform.wakers.all());
+        wakers.filter_map(|(_, waker)| waker.busy_at(now)).min()
     }
 
     #[cfg(test)]

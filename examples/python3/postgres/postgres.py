@@ -47,6 +47,8 @@ def handle(ctx, payload):
                 f"INSERT INTO {SERVICE_ROWS} (num, data) VALUES (%s, %s)",
                 (payload["num"], payload["data"]),
             )
-            print(f"num: {payload['num']}, data: {payload['data']}")
         cursor.execute(f"SELECT num, data FROM {SERVICE_ROWS} ORDER BY num")
-        return [{"num": num, "data": data} for num, data in cursor.fetchall()]
+        rows = cursor.fetchall()
+        for num, data in rows:
+            print(f"num: {num}, data: {data}")
+        return [{"num": num, "data": data} for num, data in rows]

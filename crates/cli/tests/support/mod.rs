@@ -1,7 +1,10 @@
 //! One transcript: a server, a home of its own, commands, and the golden file they are compared with.
 
+pub mod azure;
+pub mod clocked;
 pub mod golden;
 pub mod real;
+pub mod recording;
 pub mod redact;
 pub mod scripted;
 

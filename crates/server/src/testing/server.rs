@@ -212,9 +212,7 @@ impl TestServer {
 
     /// When a controller has something to do next: `None` if only a wake-up can bring something.
     pub fn busy_at(&self) -> Option<Timestamp> {
-        let now = dispatch_engine::Clock::now(self.world.clock.as_ref());
-        let wakers = self.running.platform().wakers.all();
-        wakers.filter_map(|(_, waker)| waker.busy_at(now)).min()
+        self.running.busy_at()
     }
 
     /// Waits until the controllers have nothing to do before a later time.
