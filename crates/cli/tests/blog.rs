@@ -102,30 +102,31 @@ impl Stage {
     /// The configuration with the post's ports, and without the key, as in the post.
     fn hidden(&self, config: &[u8]) -> String {
         let config: Value = serde_json::from_slice(config).unwrap();
-        let cookie = config.pointer("/contexts/127-0-0-1/cookie").and_then(Value::as_str);
-        let mut text = serde_json::to_string_pretty(&config).unwrap() + "\n";
-        text = text.replace(cookie.unwrap(), "******");
+        let cookie = text(&config, "/contexts/127-0-0-1/cookie");
+        let mut shown = serde_json::to_string_pretty(&config).unwrap() + "\n";
+        shown = shown.replace(cookie, "******");
         for (ours, theirs) in self.server.ports().into_iter().zip(["32312", "32023", "32191"]) {
-            text = text.replace(&format!(": {ours}"), &format!(": {theirs}"));
+            shown = shown.replace(&format!(": {ours}"), &format!(": {theirs}"));
         }
-        text
+        shown
     }
 
     /// What the post says and does not show.
     fn is_what_the_post_says(&self) {
         let instance = self.json("dispatch get serviceinstance azure-pg --json");
-        let id = instance["id"].as_str().unwrap();
-        assert_eq!(instance["binding"]["secret"], id);
+        let id = text(&instance, "/id");
+        assert_eq!(text(&instance, "/binding/secret"), id);
         let secret = self.json(&format!("dispatch get secret {id} --all"));
-        let secret = secret["secrets"].as_object().unwrap();
-        assert!(secret.values().all(Value::is_string), "{:?}", secret.keys());
-        let user = secret["username"].as_str().unwrap();
+        let values = secret.get("secrets").and_then(Value::as_object).unwrap();
+        assert!(values.values().all(Value::is_string), "{:?}", values.keys());
+        let user = text(&secret, "/secrets/username");
         assert!(user.ends_with(&format!("@{id}")), "{user}");
         let encoded = format!("postgresql://{}:", user.replace('@', "%40"));
-        assert!(secret["uri"].as_str().unwrap().starts_with(&encoded), "{encoded}");
+        assert!(text(&secret, "/secrets/uri").starts_with(&encoded), "{encoded}");
         assert_eq!(self.azure.found(), [vec![id.to_owned()], vec![user.to_owned()]]);
-        let asked = &self.azure.books().instances[id].parameters.clone().unwrap();
-        assert_eq!(asked["firewallRules"][0]["endIPAddress"], "255.255.255.255");
+        let books = self.azure.books();
+        let asked = books.instances.get(id).and_then(|it| it.parameters.clone()).unwrap();
+        assert_eq!(text(&Value::Object(asked), "/firewallRules/0/endIPAddress"), "255.255.255.255");
     }
 
     /// Everything goes away again.
@@ -139,6 +140,11 @@ impl Stage {
         self.server.finish();
         self.azure.finish();
     }
+}
+
+fn text<'a>(value: &'a Value, pointer: &str) -> &'a str {
+    let found = value.pointer(pointer).and_then(Value::as_str);
+    found.unwrap_or_else(|| panic!("no {pointer} in {value}"))
 }
 
 fn silence() -> Output {
