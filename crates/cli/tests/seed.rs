@@ -1,6 +1,6 @@
 //! What everybody begins with, against the real server: the documents of the post of 2018, and `seed-images`.
 
-use crate::support::Case;
+use crate::support::{Case, real::Server};
 
 const READY: &str = r#""status": "READY""#;
 const ERROR: &str = r#""status": "ERROR""#;
@@ -35,7 +35,11 @@ fn the_posts_eleven_documents_are_created_and_all_but_powershell_answer() {
 
 #[test]
 fn seed_images_are_created_by_the_real_server_and_the_second_time_nothing_changes() {
-    Case::real("seed/images")
+    let home = tempfile::tempdir().unwrap();
+    // Its packages are nobody's concern here.
+    let nowhere = [("PIP_INDEX_URL", "http://127.0.0.1:1/simple/")];
+    let server = Server::start_with(home.path(), &nowhere);
+    Case::on("seed/images", home, server)
         .run("create seed-images")
         .until("get base-image nodejs-base --json", READY)
         .until("get base-image python3-base --json", READY)
