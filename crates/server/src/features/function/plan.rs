@@ -140,6 +140,10 @@ mod tests {
         let wait = |text: &str| Step::Wait(text.to_owned());
         check(Status::default(), Some(&image(Some("a"))), false, build("a"));
         check(Status::default(), Some(&image(None)), false, wait("its image x is INITIALIZED"));
+        let mut broken = image(None);
+        broken.status.failure = Some("no such package".to_owned());
+        let why = wait("its image x failed: no such package");
+        check(Status::default(), Some(&broken), false, why);
         check(Status::default(), None, false, wait("its image python3 does not exist"));
         check(ready("a"), Some(&image(Some("a"))), false, Step::Project);
         check(ready("a"), Some(&image(Some("a"))), true, Step::Rest);
