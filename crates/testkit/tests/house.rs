@@ -129,7 +129,9 @@ fn only_act_calls_brokers_and_only_those_on_the_map_call_the_runtime() {
         ".catalog(&context",
     ];
     let runtime_calls = [
-        (".pip_install(", "build.rs"),
+        (".pip_install(", "install.rs"),
+        (".npm_install(", "install.rs"),
+        ("workers.install(", "build.rs"),
         (".unpack(", "build.rs"),
         ("Interpreter::start(", "build.rs"),
         ("Interpreter::prove(", "proof.rs"),
