@@ -90,8 +90,19 @@ impl BrokerKey {
     /// The password of a binding: HMAC-SHA256 over its ids, 43 characters that need no escaping in
     /// a URI.
     pub(crate) fn password(&self, instance_id: &str, binding_id: &str) -> Zeroizing<String> {
-        let tag = self.derive("postgresql password", instance_id, binding_id);
-        Zeroizing::new(URL_SAFE_NO_PAD.encode(tag.as_ref()))
+        self.text("postgresql password", instance_id, binding_id)
+    }
+
+    /// The password of the administrator of an instance that has a server of its own.
+    pub(crate) fn administrator_password(&self, instance_id: &str) -> Zeroizing<String> {
+        self.text("postgresql administrator", instance_id, "")
+    }
+
+    /// The verifier of that password.
+    pub(crate) fn administrator_verifier(&self, instance_id: &str) -> String {
+        let tag = self.derive("postgresql administrator's salt", instance_id, "");
+        let salt = tag.as_ref().get(..16).unwrap_or_default();
+        scram_verifier(&self.administrator_password(instance_id), salt, SCRAM_ITERATIONS)
     }
 
     /// The SCRAM-SHA-256 verifier (RFC 5803, as PostgreSQL writes it) of that password. With it
@@ -100,6 +111,11 @@ impl BrokerKey {
         let tag = self.derive("postgresql salt", instance_id, binding_id);
         let salt = tag.as_ref().get(..16).unwrap_or_default();
         scram_verifier(&self.password(instance_id, binding_id), salt, SCRAM_ITERATIONS)
+    }
+
+    fn text(&self, purpose: &str, instance_id: &str, binding_id: &str) -> Zeroizing<String> {
+        let tag = self.derive(purpose, instance_id, binding_id);
+        Zeroizing::new(URL_SAFE_NO_PAD.encode(tag.as_ref()))
     }
 
     fn derive(&self, purpose: &str, instance_id: &str, binding_id: &str) -> hmac::Tag {
@@ -135,7 +151,8 @@ fn scram_verifier(password: &str, salt: &[u8], iterations: NonZeroU32) -> String
     )
 }
 
-fn write_whole(path: &Path, bytes: &[u8]) -> io::Result<()> {
+/// Writes a file of mode 0600 so that it appears complete or not at all.
+pub(crate) fn write_whole(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let temporary = path.with_extension("new");
     match fs::remove_file(&temporary) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),

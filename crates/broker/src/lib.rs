@@ -3,7 +3,9 @@
 //!
 //! It is not a platform, and knows nothing of one: any Open Service Broker client can use it.
 
+mod account;
 mod books;
+mod certificates;
 mod data;
 mod keys;
 mod listen;
@@ -13,5 +15,6 @@ pub mod testing;
 mod turns;
 
 pub use books::BooksError;
+pub use certificates::CertificateError;
 pub use data::DataError;
 pub use keys::KeyError;

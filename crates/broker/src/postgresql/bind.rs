@@ -6,7 +6,6 @@
 use super::error::PgError;
 use super::names::InstanceNames;
 use super::objects;
-use super::plan::SharedLimits;
 use super::session::Session;
 use super::sql;
 
@@ -21,7 +20,7 @@ pub(super) async fn bind(
     names: &InstanceNames,
     login: &str,
     verifier: &str,
-    limits: SharedLimits,
+    connections: u16,
     superuser: bool,
 ) -> Result<(), PgError> {
     let (database, owner) = (sql::name(&names.database), sql::name(&names.owner));
@@ -49,8 +48,7 @@ pub(super) async fn bind(
         (
             "let the login in",
             format!(
-                "ALTER ROLE {role} LOGIN CONNECTION LIMIT {} PASSWORD {}",
-                limits.connections,
+                "ALTER ROLE {role} LOGIN CONNECTION LIMIT {connections} PASSWORD {}",
                 sql::text(verifier)
             ),
         ),

@@ -6,7 +6,6 @@ use serde_json::json;
 
 use super::broker::{PostgresBroker, Trouble};
 use super::names::InstanceNames;
-use super::plan::Shape;
 use super::unbind::unbind;
 use super::{bind, request};
 use crate::books::{Binding, Instance, State};
@@ -19,16 +18,14 @@ impl PostgresBroker {
         let _turn = self.turn(instance_id).await?;
         let instance = self.usable(asked).await?;
         let plan = request::plan(&instance.service_id, &instance.plan_id)?;
-        let answer = || BindAnswer {
-            document: self.document(instance_id, &asked.binding_id),
-            operation: None,
-        };
+        let answer =
+            BindAnswer { document: self.document(&instance, &asked.binding_id)?, operation: None };
         let known = match self.books.binding(instance_id, &wanted.id).await? {
             None => false,
             Some(row) if row.digest != wanted.digest => {
                 return Err(Failure::conflict("the binding exists with other attributes").into());
             }
-            Some(Binding { state: State::Ready, .. }) => return Ok(Bound::Exists(answer())),
+            Some(Binding { state: State::Ready, .. }) => return Ok(Bound::Exists(answer)),
             Some(Binding { state: State::Deleting, .. }) => {
                 let text = "the binding is half removed: remove it again, or take another id";
                 return Err(Failure::conflict(text).into());
@@ -37,7 +34,8 @@ impl PostgresBroker {
         };
         let names = InstanceNames::of(instance_id);
         let login = names.login(&wanted.id);
-        let session = self.pool.locked(names.lock).await?;
+        let server = self.server(&instance)?;
+        let session = server.pool.locked(names.lock).await?;
         if !known {
             if bind::is_taken(&session, &login).await? {
                 let text = "PostgreSQL has a role of this binding's name that is not in the \
@@ -48,16 +46,12 @@ impl PostgresBroker {
             self.books.put_binding(instance_id, wanted.clone()).await?;
             self.pass()?;
         }
-        match plan.shape {
-            Shape::Shared(limits) => {
-                let verifier = self.key.verifier(instance_id, &wanted.id);
-                bind::bind(&session, &names, &login, &verifier, limits, self.superuser).await?;
-            }
-        }
+        let (verifier, limit) = (self.key.verifier(instance_id, &wanted.id), plan.connections);
+        bind::bind(&session, &names, &login, &verifier, limit, server.superuser).await?;
         self.books.put_binding(instance_id, Binding { state: State::Ready, ..wanted }).await?;
         self.pass()?;
         session.give_back().await;
-        Ok(Bound::Created(answer()))
+        Ok(Bound::Created(answer))
     }
 
     /// 200 removed, 410 not there.
@@ -75,7 +69,8 @@ impl PostgresBroker {
         )?;
         let names = InstanceNames::of(instance_id);
         let login = names.login(&row.id);
-        let session = self.pool.locked(names.lock).await?;
+        let server = self.server(&instance)?;
+        let session = server.pool.locked(names.lock).await?;
         self.pass()?;
         let id = row.id.clone();
         self.books.put_binding(instance_id, Binding { state: State::Deleting, ..row }).await?;

@@ -12,6 +12,7 @@ use zeroize::Zeroizing;
 
 use super::admin_url::{Address, AdminUrl, AdminUrlError, TlsMode};
 use super::credentials::Reach;
+use super::dedicated::DedicatedOptions;
 use super::session::{Steps, Target, Timeouts};
 
 /// The variable of the environment from which a command should read the administrator's URL.
@@ -41,6 +42,8 @@ pub struct Options {
     /// How many administrative connections may be open at a time (each may open one more, to an
     /// instance's database).
     pub connections: usize,
+    /// Servers of one's own, if they are to be offered.
+    pub dedicated: Option<DedicatedOptions>,
     /// How long things may take.
     pub timeouts: Timeouts,
     /// How long to wait at start for a PostgreSQL that does not answer yet.
@@ -114,6 +117,7 @@ impl Options {
             port: None,
             ssl_required: None,
             connections: 4,
+            dedicated: None,
             timeouts: Timeouts::default(),
             start: Duration::from_secs(10),
             stop: Duration::from_secs(30),

@@ -1,8 +1,4 @@
 //! The plans of class `postgresql`: their ids, which are for ever, and what each one is made of.
-//!
-//! A plan is a [`Shape`] and its limits. A further shared plan is one more row here and in the
-//! catalogue; a plan of another shape (a server of one's own, made in the background) is one more
-//! variant, and the compiler names the places that have to know it.
 
 /// The id of class `postgresql`. Never changes: platforms know the class by it (OSB-034).
 pub const SERVICE_ID: &str = "e743b442-c425-42a6-9f09-a95adca126b7";
@@ -10,34 +6,37 @@ pub const SERVICE_ID: &str = "e743b442-c425-42a6-9f09-a95adca126b7";
 /// The id of plan `shared-small`.
 pub const SHARED_SMALL_ID: &str = "0936e800-32ac-48af-aa58-b88495df3999";
 
+/// The id of plan `shared-large`.
+pub const SHARED_LARGE_ID: &str = "4998b609-b1f5-4b52-bf5e-f5a47dfd1eef";
+
+/// The id of plan `dedicated`.
+pub const DEDICATED_ID: &str = "d87527b2-771c-43c9-80ce-b1b816548b98";
+
 /// One plan.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Plan {
     pub(super) id: &'static str,
     pub(super) name: &'static str,
-    pub(super) shape: Shape,
-}
-
-/// What an instance of a plan is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Shape {
-    /// A database and an owner role on the administrator's server; made at once.
-    Shared(SharedLimits),
-}
-
-/// What an instance on a shared server may use.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct SharedLimits {
+    pub(super) place: Place,
     /// Connections to the database at one time, of all bindings together.
     pub(super) connections: u16,
 }
 
+/// Where an instance's database is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Place {
+    /// On the administrator's server; made at once.
+    Shared,
+    /// On a server of its own; made in the background.
+    Dedicated,
+}
+
 /// All plans.
-pub(super) const PLANS: &[Plan] = &[Plan {
-    id: SHARED_SMALL_ID,
-    name: "shared-small",
-    shape: Shape::Shared(SharedLimits { connections: 20 }),
-}];
+pub(super) const PLANS: &[Plan] = &[
+    Plan { id: SHARED_SMALL_ID, name: "shared-small", place: Place::Shared, connections: 20 },
+    Plan { id: SHARED_LARGE_ID, name: "shared-large", place: Place::Shared, connections: 100 },
+    Plan { id: DEDICATED_ID, name: "dedicated", place: Place::Dedicated, connections: 100 },
+];
 
 /// The plan with this id.
 pub(super) fn plan(id: &str) -> Option<&'static Plan> {

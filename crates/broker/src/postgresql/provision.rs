@@ -1,13 +1,15 @@
-//! Makes the database of an instance on a shared server.
+//! Makes the database of an instance on a server.
 //!
 //! The database belongs to the administrator and what is in it to the instance's owner role: so no
 //! login can lift the connection limit, let others in, or mark the database as a template, which
 //! would keep it from being dropped.
 
+use std::collections::BTreeSet;
+
 use super::error::PgError;
+use super::extensions;
 use super::names::InstanceNames;
 use super::objects::{self, Database};
-use super::plan::SharedLimits;
 use super::session::Session;
 use super::sql;
 
@@ -22,7 +24,8 @@ pub(super) async fn is_taken(session: &Session, names: &InstanceNames) -> Result
 pub(super) async fn provision(
     session: &Session,
     names: &InstanceNames,
-    limits: SharedLimits,
+    connections: u16,
+    wanted: &BTreeSet<String>,
     superuser: bool,
 ) -> Result<(), PgError> {
     let (database, owner) = (sql::name(&names.database), sql::name(&names.owner));
@@ -42,8 +45,7 @@ pub(super) async fn provision(
         // the grants are made.
         let statement = format!(
             "CREATE DATABASE {database} TEMPLATE template0 ENCODING 'UTF8' \
-             ALLOW_CONNECTIONS false CONNECTION LIMIT {}",
-            limits.connections
+             ALLOW_CONNECTIONS false CONNECTION LIMIT {connections}"
         );
         objects::create(session, "create the database", &statement).await?;
     }
@@ -53,16 +55,10 @@ pub(super) async fn provision(
             "open the database to its owner role",
             format!("GRANT CONNECT, CREATE, TEMPORARY ON DATABASE {database} TO {owner}"),
         ),
-        (
-            "limit the database's connections",
-            format!(
-                "ALTER DATABASE {database} WITH ALLOW_CONNECTIONS true CONNECTION LIMIT {}",
-                limits.connections
-            ),
-        ),
     ] {
         session.run(step, &statement).await?;
     }
+    limit_connections(session, names, connections).await?;
     let inside = objects::inside(session, &names.database).await?;
     for (step, statement) in [
         ("give the schema public away", format!("ALTER SCHEMA public OWNER TO {owner}")),
@@ -70,5 +66,18 @@ pub(super) async fn provision(
     ] {
         inside.run(step, &statement).await?;
     }
-    Ok(())
+    extensions::create(&inside, names, wanted).await
+}
+
+/// Lets so many connections into the database at a time.
+pub(super) async fn limit_connections(
+    session: &Session,
+    names: &InstanceNames,
+    connections: u16,
+) -> Result<(), PgError> {
+    let statement = format!(
+        "ALTER DATABASE {} WITH ALLOW_CONNECTIONS true CONNECTION LIMIT {connections}",
+        sql::name(&names.database)
+    );
+    session.run("limit the database's connections", &statement).await
 }

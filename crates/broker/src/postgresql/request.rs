@@ -1,8 +1,8 @@
-//! What a request must be before anything is done: ids of the catalogue, and no parameters.
+//! What a request must be before anything is done: ids of the catalogue, and what goes with them.
 
 use aws_lc_rs::digest::{SHA256, digest};
 use dispatch_osb::broker::Failure;
-use dispatch_osb::types::JsonObject;
+use dispatch_osb::types::{JsonObject, MaintenanceVersion};
 use serde_json::Value;
 
 use super::plan::{self, Plan, SERVICE_ID};
@@ -15,7 +15,7 @@ pub(super) fn plan(service_id: &str, plan_id: &str) -> Result<&'static Plan, Fai
     plan::plan(plan_id).ok_or_else(|| Failure::bad_request("plan_id: the service has no such plan"))
 }
 
-/// Refuses parameters, each by its name: no plan has any yet.
+/// Refuses the parameters of a binding, each by its name: no plan has any.
 pub(super) fn no_parameters(parameters: Option<&JsonObject>) -> Result<(), Failure> {
     let mut unknown: Vec<String> =
         parameters.into_iter().flatten().map(|(key, _)| format!("parameters.{key}")).collect();
@@ -23,9 +23,17 @@ pub(super) fn no_parameters(parameters: Option<&JsonObject>) -> Result<(), Failu
     match unknown.is_empty() {
         true => Ok(()),
         false => Err(Failure::bad_request(format!(
-            "{}: unknown; this plan has no parameters",
+            "{}: unknown; a binding has no parameters",
             unknown.join(", ")
         ))),
+    }
+}
+
+/// Refuses a version of maintenance: no plan has one.
+pub(super) fn no_maintenance(info: Option<&MaintenanceVersion>) -> Result<(), Failure> {
+    match info.is_some_and(|info| info.version.is_some()) {
+        true => Err(Failure::maintenance_info_conflict()),
+        false => Ok(()),
     }
 }
 

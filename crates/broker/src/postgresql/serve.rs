@@ -1,7 +1,6 @@
 //! From settings to a running broker: lock, key, books, a check of PostgreSQL, then requests.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use aws_lc_rs::rand::SystemRandom;
 use axum::Router;
@@ -10,23 +9,23 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::routing::get;
 use dispatch_osb::broker::{Authentication, router};
 use tokio::net::TcpListener;
-use tokio::time::{Instant, sleep, timeout};
+use tokio::time::timeout;
 use tokio_util::task::TaskTracker;
 
 use super::broker::PostgresBroker;
 use super::check::{self, CheckError, Report};
-use super::error::PgError;
+use super::dedicated::{Dedicated, DedicatedError};
+use super::extensions;
 use super::options::{Options, OptionsError};
+use super::parameters::Offer;
 use super::pool::Pool;
+use super::server::{self, Server};
 use super::session::Session;
 use crate::books::{Books, BooksError};
 use crate::data::{DataDirectory, DataError};
 use crate::keys::{BrokerKey, KeyError};
 use crate::listen::{self, Bounds};
 use crate::turns::Turns;
-
-/// Between two attempts to reach PostgreSQL at start.
-const RETRY: Duration = Duration::from_millis(200);
 
 /// Why the broker does not run.
 #[derive(Debug, thiserror::Error)]
@@ -43,6 +42,9 @@ pub enum ServeError {
     /// The books.
     #[error(transparent)]
     Books(#[from] BooksError),
+    /// Servers of one's own.
+    #[error(transparent)]
+    Dedicated(#[from] DedicatedError),
     /// PostgreSQL.
     #[error(transparent)]
     NotReady(#[from] CheckError),
@@ -77,21 +79,29 @@ pub async fn serve(
     let authentication = options.authentication()?;
     let directory = DataDirectory::open(&options.data_directory)?;
     let key = BrokerKey::load_or_create(&directory.file("broker.key"), &SystemRandom::new())?;
+    let key = Arc::new(key);
     let books = Books::open(&directory.file("books.db"))?;
     let pool = Pool::new(target, options.connections);
-    let report = wait_for_postgresql(&pool, options.start).await?;
+    let report = server::ready(&pool, options.start).await?;
     for warning in &report.warnings {
         tracing::warn!(warning, "PostgreSQL");
     }
     tracing::info!(version = report.version, superuser = report.superuser, "PostgreSQL is ready");
+    let dedicated = open_dedicated(&options, &directory, &books, &key).await?;
+    let offer = Offer {
+        shared: extensions_of(&pool).await?,
+        dedicated: dedicated.as_ref().map(|dedicated| dedicated.extensions.clone()),
+    };
     let under_way = TaskTracker::new();
     let broker = Arc::new(PostgresBroker {
-        pool,
+        shared: Arc::new(Server { pool, reach, superuser: report.superuser }),
+        dedicated: dedicated.clone(),
+        offer,
         books,
         key,
-        reach,
-        superuser: report.superuser,
         turns: Turns::default(),
+        timeouts: options.timeouts,
+        steps: options.steps.clone(),
         under_way: under_way.clone(),
     });
     let ready = Router::new()
@@ -104,37 +114,42 @@ pub async fn serve(
     if timeout(options.stop, under_way.wait()).await.is_err() {
         tracing::warn!("stopped with requests under way; sent again, they will be completed");
     }
+    if let Some(dedicated) = dedicated {
+        dedicated.end().await;
+    }
     drop(directory);
     Ok(())
 }
 
-/// PostgreSQL may still be starting: what time can mend is tried again until `limit`.
-async fn wait_for_postgresql(pool: &Pool, limit: Duration) -> Result<Report, CheckError> {
-    let deadline = Instant::now() + limit;
-    loop {
-        let result = async {
-            let session = pool.fresh().await?;
-            let report = check::check(&session).await?;
-            session.give_back().await;
-            Ok(report)
-        };
-        match result.await {
-            Err(CheckError::Asking(error)) if mends(&error) && Instant::now() < deadline => {
-                tracing::debug!(%error, "waiting for PostgreSQL");
-                sleep(RETRY).await;
-            }
-            result => return result,
+/// Where there can be servers of one's own: those that are in the books are kept from now on.
+async fn open_dedicated(
+    options: &Options,
+    directory: &DataDirectory,
+    books: &Books,
+    key: &Arc<BrokerKey>,
+) -> Result<Option<Arc<Dedicated>>, ServeError> {
+    let Some(settings) = options.dedicated.clone() else { return Ok(None) };
+    let required = settings.required;
+    let (books, key, steps) = (books.clone(), Arc::clone(key), options.steps.clone());
+    let opened = Dedicated::open(settings, directory, books, key, options.timeouts, steps).await;
+    match opened {
+        Ok(dedicated) => {
+            dedicated.resume().await?;
+            Ok(Some(dedicated))
+        }
+        Err(error) if required => Err(error.into()),
+        Err(error) => {
+            tracing::warn!(%error, "the plan dedicated is not offered");
+            Ok(None)
         }
     }
 }
 
-fn mends(error: &PgError) -> bool {
-    match error {
-        PgError::Unreachable { .. } | PgError::Lost { .. } => true,
-        // 57P03: it is starting up.
-        PgError::Refused { sqlstate, .. } => sqlstate == "57P03",
-        _ => false,
-    }
+async fn extensions_of(pool: &Pool) -> Result<Vec<String>, CheckError> {
+    let session = pool.fresh().await?;
+    let names = extensions::available(&session).await?;
+    session.give_back().await;
+    Ok(names)
 }
 
 type Readiness = Arc<(Arc<PostgresBroker>, Authentication)>;
@@ -144,13 +159,7 @@ async fn ready(State(state): State<Readiness>, headers: HeaderMap) -> (StatusCod
     if !authentication.admits(&headers) {
         return (StatusCode::UNAUTHORIZED, "the broker needs credentials\n".to_owned());
     }
-    let result = async {
-        let session = broker.pool.fresh().await?;
-        let report = check::check(&session).await?;
-        session.give_back().await;
-        Ok::<_, CheckError>(report)
-    };
-    match result.await {
+    match server::examine(&broker.shared.pool).await {
         Ok(report) => (StatusCode::OK, format!("ready: PostgreSQL {}\n", report.version)),
         Err(error) => (StatusCode::SERVICE_UNAVAILABLE, format!("{error}\n")),
     }

@@ -88,10 +88,11 @@ impl Session {
         });
         let session = Self { client, target: Arc::clone(target) };
         // A tenant may have put functions and operators of his own into his database: nothing but
-        // the system's are to be found.
+        // the system's are to be found. A database that is full is read-only for others, not for us.
         let settings = format!(
             "SET search_path = pg_catalog, pg_temp; SET statement_timeout = {}; \
-             SET lock_timeout = {}; SET standard_conforming_strings = on",
+             SET lock_timeout = {}; SET standard_conforming_strings = on; \
+             SET default_transaction_read_only = off",
             target.timeouts.statement.as_millis(),
             target.timeouts.lock.as_millis(),
         );

@@ -17,8 +17,9 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use tempfile::TempDir;
 use tokio::time::{Instant, sleep};
 
-use super::certificates;
-use super::process::{self, Account, Postmaster};
+use super::process::Postmaster;
+use crate::account::{self, Account};
+use crate::certificates::{Authority, CertificateError};
 use crate::postgresql::PgError;
 use crate::postgresql::testing::{self, Session};
 
@@ -35,7 +36,7 @@ pub enum ClusterError {
     Setup { what: &'static str, source: io::Error },
     /// Certificates.
     #[error("no certificates could be made")]
-    Certificates(#[from] rcgen::Error),
+    Certificates(#[from] CertificateError),
     /// initdb.
     #[error("initdb failed: {output}")]
     Initdb { output: String },
@@ -74,7 +75,7 @@ impl ClusterBuilder {
     /// When PostgreSQL is not installed or does not start.
     pub async fn start(self) -> Result<PostgresCluster, ClusterError> {
         let account = Account::find().map_err(setup("no user to run it as"))?;
-        let programs = process::programs().map_err(setup("no programs"))?;
+        let programs = account::programs().map_err(setup("no programs"))?;
         let directory = tempfile::Builder::new()
             .prefix("dispatch-postgresql-")
             .tempdir_in(common_directory())
@@ -106,11 +107,12 @@ impl ClusterBuilder {
         directory: &Path,
         password: &str,
     ) -> Result<String, ClusterError> {
-        let certificates = certificates::make()?;
+        let authority = Authority::new("PostgreSQL of a test")?;
+        let server = authority.sign(&["localhost", "127.0.0.1", "::1"].map(str::to_owned))?;
         for (name, text, mode) in [
-            ("ca.pem", certificates.ca.as_str(), 0o644),
-            ("server.pem", &certificates.certificate, 0o644),
-            ("server.key", &certificates.key, 0o600),
+            ("ca.pem", authority.pem.as_str(), 0o644),
+            ("server.pem", &server.certificate, 0o644),
+            ("server.key", &server.key, 0o600),
             ("password", password, 0o600),
         ] {
             let path = directory.join(name);
@@ -119,7 +121,7 @@ impl ClusterBuilder {
                 .and_then(|()| account.give(&path))
                 .map_err(setup("its files"))?;
         }
-        Ok(certificates.ca)
+        Ok(authority.pem)
     }
 
     fn write_rules(&self, account: Account, directory: &Path) -> io::Result<()> {

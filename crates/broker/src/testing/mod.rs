@@ -1,6 +1,5 @@
 //! For tests: a PostgreSQL of one's own.
 
-mod certificates;
 mod cluster;
 mod process;
 

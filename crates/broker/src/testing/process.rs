@@ -1,13 +1,12 @@
-//! Running PostgreSQL's programs: as which user, and so that they end with the test whatever
-//! happens to it.
+//! A postmaster that ends with the test, whatever happens to it.
 
+use std::io;
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::os::unix::process::CommandExt as _;
-use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStdin, Command, Stdio};
-use std::{fs, io};
+use std::path::Path;
+use std::process::{Child, ChildStdin, Stdio};
 
-use nix::unistd::{Uid, User};
+use crate::account::Account;
 
 /// Starts the postmaster and waits for the other end of its standard input to close, which the
 /// kernel does even when the test is killed. Then it ends the postmaster, by its id, and removes
@@ -26,68 +25,6 @@ else
     rm -rf "$directory"
 fi
 "#;
-
-/// As whom the programs run: they refuse root.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Account(Option<(u32, u32)>);
-
-impl Account {
-    /// The user `postgres` for root, oneself for anybody else.
-    pub(super) fn find() -> io::Result<Self> {
-        if !Uid::effective().is_root() {
-            return Ok(Self(None));
-        }
-        match User::from_name("postgres")? {
-            Some(user) => Ok(Self(Some((user.uid.as_raw(), user.gid.as_raw())))),
-            None => {
-                let text = "PostgreSQL does not run as root, and there is no user postgres";
-                Err(io::Error::new(io::ErrorKind::NotFound, text))
-            }
-        }
-    }
-
-    /// A command as that user, with nothing of this process's environment.
-    pub(super) fn command(self, program: impl AsRef<std::ffi::OsStr>, directory: &Path) -> Command {
-        let mut command = Command::new(program);
-        command
-            .current_dir(directory)
-            .env_clear()
-            .env("PATH", "/usr/bin:/bin")
-            .env("LC_ALL", "C.UTF-8")
-            .env("TZ", "UTC");
-        if let Some((uid, gid)) = self.0 {
-            command.uid(uid).gid(gid);
-        }
-        command
-    }
-
-    /// Gives a file or directory to that user.
-    pub(super) fn give(self, path: &Path) -> io::Result<()> {
-        match self.0 {
-            Some((uid, gid)) => std::os::unix::fs::chown(path, Some(uid), Some(gid)),
-            None => Ok(()),
-        }
-    }
-}
-
-/// The directory with the programs of the newest PostgreSQL.
-pub(super) fn programs() -> io::Result<PathBuf> {
-    let mut found: Vec<(u32, PathBuf)> = fs::read_dir("/usr/lib/postgresql")
-        .into_iter()
-        .flatten()
-        .filter_map(|entry| {
-            let entry = entry.ok()?;
-            let version = entry.file_name().to_str()?.parse().ok()?;
-            let programs = entry.path().join("bin");
-            programs.join("postgres").exists().then_some((version, programs))
-        })
-        .collect();
-    found.sort();
-    found.pop().map(|(_, path)| path).ok_or_else(|| {
-        let text = "no PostgreSQL under /usr/lib/postgresql; on Debian: apt install postgresql";
-        io::Error::new(io::ErrorKind::NotFound, text)
-    })
-}
 
 /// A running postmaster under its supervisor.
 #[derive(Debug)]

@@ -12,3 +12,4 @@ mod secrecy;
 mod sessions;
 mod sharing;
 mod support;
+mod update;

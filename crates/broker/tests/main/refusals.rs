@@ -3,16 +3,11 @@
 use std::fs;
 
 use dispatch_broker::postgresql::{AuthenticationSource, SERVICE_ID, SHARED_SMALL_ID};
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::support::{
-    Broker, assert_gone, bind_body, cluster, names_with, new_id, options, provision_body,
+    Broker, assert_gone, bind_body, cluster, names_with, new_id, options, provision_body, with,
 };
-
-fn with(mut body: Value, field: &str, value: Value) -> Value {
-    body.as_object_mut().expect("an object").insert(field.to_owned(), value);
-    body
-}
 
 #[tokio::test]
 async fn a_faulty_request_is_refused_with_its_field_and_makes_nothing() {
@@ -25,7 +20,7 @@ async fn a_faulty_request_is_refused_with_its_field_and_makes_nothing() {
     for (field, value, status, words) in [
         ("service_id", json!("x"), 400, "service_id"),
         ("plan_id", json!("x"), 400, "plan_id"),
-        ("parameters", json!({"storage": 2, "b": 1}), 400, "parameters.b, parameters.storage"),
+        ("parameters", json!({"storage": 2, "b": 1}), 400, "parameters.b"),
     ] {
         for (path, body) in [(&provision, provision_body()), (&bind, bind_body())] {
             let (got, answer) =
@@ -40,7 +35,7 @@ async fn a_faulty_request_is_refused_with_its_field_and_makes_nothing() {
     assert_eq!((status, &answer["error"]), (422, &json!("MaintenanceInfoConflict")));
     let successor = with(bind_body(), "predecessor_binding_id", json!("b"));
     assert_eq!(broker.send("PUT", &bind, Some(successor)).await.0, 400);
-    assert_eq!(broker.send("PATCH", &provision, Some(provision_body())).await.0, 400);
+    assert_eq!(broker.send("PATCH", &provision, Some(provision_body())).await.0, 404);
     assert_eq!(broker.deprovision(&instance).await.0, 410);
     assert_eq!(broker.bind(&instance, "b").await.0, 404);
     assert_eq!(broker.unbind(&made, "b").await.0, 410);

@@ -203,6 +203,12 @@ pub(crate) fn bind_body() -> Value {
     })
 }
 
+/// A body with another field.
+pub(crate) fn with(mut body: Value, field: &str, value: Value) -> Value {
+    body.as_object_mut().expect("an object").insert(field.to_owned(), value);
+    body
+}
+
 /// The credentials of a binding.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Credentials(pub(crate) Map<String, Value>);

@@ -4,14 +4,23 @@
 //! whatever a crash leaves in the service itself has a row here, and a repeated DELETE finds it.
 //! No password is here: they are derived.
 
+mod bindings;
+mod instances;
+
+use std::fs::OpenOptions;
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use rusqlite::{Connection, OptionalExtension as _, Row, params};
+use rusqlite::{Connection, Row};
 
-const SCHEMA_VERSION: i64 = 1;
-const SCHEMA: &str = "
-    CREATE TABLE instances (
+pub(crate) use bindings::Binding;
+pub(crate) use instances::Instance;
+
+const SCHEMA_VERSION: i64 = 2;
+/// What each version adds to the one before it.
+const MIGRATIONS: [&str; SCHEMA_VERSION as usize] = [
+    "CREATE TABLE instances (
         id TEXT PRIMARY KEY,
         service_id TEXT NOT NULL,
         plan_id TEXT NOT NULL,
@@ -24,9 +33,14 @@ const SCHEMA: &str = "
         digest TEXT NOT NULL,
         state TEXT NOT NULL CHECK (state IN ('creating', 'ready', 'deleting')),
         PRIMARY KEY (instance_id, id)
-    ) STRICT;
-    PRAGMA user_version = 1;
-";
+    ) STRICT;",
+    // A digest of version 1 held the plan as well: a provision request that is repeated for such an
+    // instance is answered 409.
+    "ALTER TABLE instances ADD COLUMN parameters TEXT NOT NULL DEFAULT '{}';
+    ALTER TABLE instances ADD COLUMN port INTEGER;
+    ALTER TABLE instances ADD COLUMN failure TEXT;
+    CREATE UNIQUE INDEX instances_port ON instances (port);",
+];
 
 /// How far an instance or a binding is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,31 +52,15 @@ pub(crate) enum State {
     Deleting,
 }
 
-/// An instance as it was asked for.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Instance {
-    pub(crate) id: String,
-    pub(crate) service_id: String,
-    pub(crate) plan_id: String,
-    /// Of the request's attributes: equal requests have equal ones.
-    pub(crate) digest: String,
-    pub(crate) state: State,
-}
-
-/// A binding as it was asked for.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Binding {
-    pub(crate) id: String,
-    pub(crate) digest: String,
-    pub(crate) state: State,
-}
-
 /// Why the books cannot be read or written.
 #[derive(Debug, thiserror::Error)]
 pub enum BooksError {
     /// SQLite.
     #[error("the books in {} cannot be used", path.display())]
     Sqlite { path: PathBuf, source: rusqlite::Error },
+    /// The file cannot be made or opened.
+    #[error("the books in {} cannot be opened", path.display())]
+    File { path: PathBuf, source: std::io::Error },
     /// Written by a newer version of this broker.
     #[error("the books in {} have the format {found}; this version knows {SCHEMA_VERSION}", path.display())]
     Newer { path: PathBuf, found: i64 },
@@ -82,6 +80,9 @@ impl Books {
     /// Opens the books, or begins them. The caller holds the lock of the directory.
     pub(crate) fn open(path: &Path) -> Result<Self, BooksError> {
         let failed = |source| BooksError::Sqlite { path: path.to_owned(), source };
+        // SQLite gives its other files the mode of this one.
+        let mode = OpenOptions::new().create(true).append(true).mode(0o600).open(path);
+        mode.map_err(|source| BooksError::File { path: path.to_owned(), source })?;
         let mut connection = Connection::open(path).map_err(failed)?;
         connection
             .execute_batch(
@@ -94,106 +95,15 @@ impl Books {
         if found > SCHEMA_VERSION {
             return Err(BooksError::Newer { path: path.to_owned(), found });
         }
-        if found == 0 {
-            let transaction = connection.transaction().map_err(failed)?;
-            transaction.execute_batch(SCHEMA).map_err(failed)?;
-            transaction.commit().map_err(failed)?;
+        let transaction = connection.transaction().map_err(failed)?;
+        let known = usize::try_from(found).unwrap_or_default();
+        for migration in MIGRATIONS.iter().skip(known) {
+            transaction.execute_batch(migration).map_err(failed)?;
         }
+        transaction.pragma_update(None, "user_version", SCHEMA_VERSION).map_err(failed)?;
+        transaction.commit().map_err(failed)?;
         let connection = Arc::new(Mutex::new(connection));
         Ok(Self { connection, path: Arc::new(path.to_owned()) })
-    }
-
-    /// The instance, if there is anything of it.
-    pub(crate) async fn instance(&self, id: &str) -> Result<Option<Instance>, BooksError> {
-        let id = id.to_owned();
-        self.with(move |connection| {
-            let query =
-                "SELECT id, service_id, plan_id, digest, state FROM instances WHERE id = ?1";
-            connection.query_row(query, [&id], instance).optional()
-        })
-        .await
-    }
-
-    /// The binding, if there is anything of it.
-    pub(crate) async fn binding(
-        &self,
-        instance_id: &str,
-        id: &str,
-    ) -> Result<Option<Binding>, BooksError> {
-        let (instance_id, id) = (instance_id.to_owned(), id.to_owned());
-        self.with(move |connection| {
-            let query = "SELECT id, digest, state FROM bindings WHERE instance_id = ?1 AND id = ?2";
-            connection.query_row(query, [&instance_id, &id], binding).optional()
-        })
-        .await
-    }
-
-    /// All bindings of an instance.
-    pub(crate) async fn bindings(&self, instance_id: &str) -> Result<Vec<Binding>, BooksError> {
-        let instance_id = instance_id.to_owned();
-        self.with(move |connection| {
-            let query = "SELECT id, digest, state FROM bindings WHERE instance_id = ?1 ORDER BY id";
-            connection.prepare_cached(query)?.query_map([&instance_id], binding)?.collect()
-        })
-        .await
-    }
-
-    /// Writes an instance, new or with a new state.
-    pub(crate) async fn put_instance(&self, row: Instance) -> Result<(), BooksError> {
-        self.with(move |connection| {
-            connection.execute(
-                "INSERT INTO instances (id, service_id, plan_id, digest, state) \
-                 VALUES (?1, ?2, ?3, ?4, ?5) ON CONFLICT (id) DO UPDATE SET state = excluded.state",
-                params![row.id, row.service_id, row.plan_id, row.digest, word(row.state)],
-            )
-        })
-        .await
-        .map(drop)
-    }
-
-    /// Writes a binding, new or with a new state.
-    pub(crate) async fn put_binding(
-        &self,
-        instance_id: &str,
-        row: Binding,
-    ) -> Result<(), BooksError> {
-        let instance_id = instance_id.to_owned();
-        self.with(move |connection| {
-            connection.execute(
-                "INSERT INTO bindings (instance_id, id, digest, state) VALUES (?1, ?2, ?3, ?4) \
-                 ON CONFLICT (instance_id, id) DO UPDATE SET state = excluded.state",
-                params![instance_id, row.id, row.digest, word(row.state)],
-            )
-        })
-        .await
-        .map(drop)
-    }
-
-    /// Forgets an instance and its bindings.
-    pub(crate) async fn remove_instance(&self, id: &str) -> Result<(), BooksError> {
-        let id = id.to_owned();
-        self.with(move |connection| {
-            let transaction = connection.transaction()?;
-            transaction.execute("DELETE FROM bindings WHERE instance_id = ?1", [&id])?;
-            transaction.execute("DELETE FROM instances WHERE id = ?1", [&id])?;
-            transaction.commit()
-        })
-        .await
-    }
-
-    /// Forgets a binding.
-    pub(crate) async fn remove_binding(
-        &self,
-        instance_id: &str,
-        id: &str,
-    ) -> Result<(), BooksError> {
-        let (instance_id, id) = (instance_id.to_owned(), id.to_owned());
-        self.with(move |connection| {
-            let statement = "DELETE FROM bindings WHERE instance_id = ?1 AND id = ?2";
-            connection.execute(statement, [&instance_id, &id])
-        })
-        .await
-        .map(drop)
     }
 
     async fn with<T: Send + 'static>(
@@ -208,20 +118,6 @@ impl Books {
         .map_err(|_| BooksError::Interrupted)?
         .map_err(|source| BooksError::Sqlite { path: self.path.as_ref().clone(), source })
     }
-}
-
-fn instance(row: &Row<'_>) -> rusqlite::Result<Instance> {
-    Ok(Instance {
-        id: row.get(0)?,
-        service_id: row.get(1)?,
-        plan_id: row.get(2)?,
-        digest: row.get(3)?,
-        state: state(row, 4)?,
-    })
-}
-
-fn binding(row: &Row<'_>) -> rusqlite::Result<Binding> {
-    Ok(Binding { id: row.get(0)?, digest: row.get(1)?, state: state(row, 2)? })
 }
 
 fn word(state: State) -> &'static str {
@@ -256,6 +152,9 @@ mod tests {
             plan_id: "p".to_owned(),
             digest: "d".to_owned(),
             state,
+            parameters: "{}".to_owned(),
+            port: None,
+            failure: None,
         }
     }
 
@@ -292,14 +191,46 @@ mod tests {
         assert!(books.put_binding("none", binding(State::Creating)).await.is_err());
     }
 
+    #[tokio::test]
+    async fn what_version_1_wrote_is_read() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let path = directory.path().join("books.db");
+        let connection = Connection::open(&path).expect("opened");
+        connection.execute_batch(MIGRATIONS[0]).expect("made");
+        connection
+            .execute_batch(
+                "PRAGMA user_version = 1; INSERT INTO instances VALUES ('i', 's', 'p', 'd', 'ready')",
+            )
+            .expect("written");
+        drop(connection);
+        let books = Books::open(&path).expect("opened");
+        assert_eq!(books.instance("i").await.expect("read"), Some(row(State::Ready)));
+    }
+
+    #[tokio::test]
+    async fn a_port_is_given_once_and_the_end_of_making_gives_way_to_a_removal() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let books = Books::open(&directory.path().join("books.db")).expect("begun");
+        let making = Instance { port: Some(5000), ..row(State::Creating) };
+        books.put_instance(making.clone()).await.expect("written");
+        let other = Instance { id: "j".to_owned(), ..making.clone() };
+        assert!(books.put_instance(other).await.is_err(), "the port is taken");
+        assert_eq!(books.ports().await.expect("read"), [5000].into());
+        let made = Instance { state: State::Ready, ..making.clone() };
+        books.put_instance(Instance { state: State::Deleting, ..making }).await.expect("written");
+        assert!(!books.made(made).await.expect("asked"), "it is being removed");
+        let found = books.instances("p").await.expect("read");
+        assert_eq!(found.iter().map(|row| row.state).collect::<Vec<_>>(), [State::Deleting]);
+    }
+
     #[test]
     fn the_books_of_a_newer_version_are_refused() {
         let directory = tempfile::tempdir().expect("a directory");
         let path = directory.path().join("books.db");
         drop(Books::open(&path).expect("begun"));
         let connection = Connection::open(&path).expect("opened");
-        connection.execute_batch("PRAGMA user_version = 2").expect("set");
+        connection.execute_batch("PRAGMA user_version = 3").expect("set");
         drop(connection);
-        assert!(matches!(Books::open(&path), Err(BooksError::Newer { found: 2, .. })));
+        assert!(matches!(Books::open(&path), Err(BooksError::Newer { found: 3, .. })));
     }
 }
