@@ -48,9 +48,10 @@ impl Authority {
         Ok(Self { issuer: Issuer::new(parameters(name), key), pem })
     }
 
-    /// Reads `ca.key` and `ca.pem` in a directory, or makes them. The caller holds its lock.
+    /// Reads `authority.key` and `authority.pem` in a directory, or makes them. The caller holds its
+    /// lock.
     pub(crate) fn load_or_create(directory: &Path, name: &str) -> Result<Self, CertificateError> {
-        let (key_path, path) = (directory.join("ca.key"), directory.join("ca.pem"));
+        let (key_path, path) = (directory.join("authority.key"), directory.join("authority.pem"));
         let key = match read(&key_path)? {
             Some(pem) => KeyPair::from_pem(&pem)?,
             None => {
@@ -118,7 +119,8 @@ mod tests {
         let again = Authority::load_or_create(directory.path(), "us").expect("read");
         assert_eq!(first.pem, again.pem);
         assert_eq!(first.issuer.key().public_key_raw(), again.issuer.key().public_key_raw());
-        let mode = fs::metadata(directory.path().join("ca.key")).expect("there").permissions();
+        let mode =
+            fs::metadata(directory.path().join("authority.key")).expect("there").permissions();
         assert_eq!(mode.mode() & 0o777, 0o600);
     }
 }

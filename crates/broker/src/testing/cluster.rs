@@ -76,13 +76,8 @@ impl ClusterBuilder {
     pub async fn start(self) -> Result<PostgresCluster, ClusterError> {
         let account = Account::find().map_err(setup("no user to run it as"))?;
         let programs = account::programs().map_err(setup("no programs"))?;
-        let directory = tempfile::Builder::new()
-            .prefix("dispatch-postgresql-")
-            .tempdir_in(common_directory())
-            .map_err(setup("no directory"))?;
-        fs::set_permissions(directory.path(), fs::Permissions::from_mode(0o755))
-            .and_then(|()| account.give(directory.path()))
-            .map_err(setup("its directory"))?;
+        let directory = directory().map_err(setup("no directory"))?;
+        account.give(directory.path()).map_err(setup("its directory"))?;
         let password = random_text().map_err(setup("no random bytes"))?;
         let ca_pem = self.write_files(account, directory.path(), &password)?;
         initdb(account, &programs, directory.path())?;
@@ -220,19 +215,7 @@ impl PostgresCluster {
         password: &str,
         database: &str,
     ) -> Result<tokio_postgres::Client, tokio_postgres::Error> {
-        let tls = testing::verify_full(&self.ca_pem);
-        let (client, connection) = tokio_postgres::Config::new()
-            .host("127.0.0.1")
-            .port(self.port)
-            .user(user)
-            .password(password)
-            .dbname(database)
-            .ssl_mode(tokio_postgres::config::SslMode::Require)
-            .connect_timeout(Duration::from_secs(10))
-            .connect(tls)
-            .await?;
-        tokio::spawn(connection);
-        Ok(client)
+        connect(self.port, &self.ca_pem, user, password, database).await
     }
 
     /// Stops PostgreSQL; data and port are kept.
@@ -330,6 +313,32 @@ impl PostgresCluster {
     }
 }
 
+/// A session on a server on this machine, over TLS with everything verified.
+///
+/// # Errors
+/// What tokio-postgres says.
+pub async fn connect(
+    port: u16,
+    ca_pem: &str,
+    user: &str,
+    password: &str,
+    database: &str,
+) -> Result<tokio_postgres::Client, tokio_postgres::Error> {
+    let tls = testing::verify_full(ca_pem);
+    let (client, connection) = tokio_postgres::Config::new()
+        .host("127.0.0.1")
+        .port(port)
+        .user(user)
+        .password(password)
+        .dbname(database)
+        .ssl_mode(tokio_postgres::config::SslMode::Require)
+        .connect_timeout(Duration::from_secs(10))
+        .connect(tls)
+        .await?;
+    tokio::spawn(connection);
+    Ok(client)
+}
+
 fn initdb(account: Account, programs: &Path, directory: &Path) -> Result<(), ClusterError> {
     let output = account
         .command(programs.join("initdb"), directory)
@@ -344,6 +353,17 @@ fn initdb(account: Account, programs: &Path, directory: &Path) -> Result<(), Clu
             Err(ClusterError::Initdb { output: text.into_owned() })
         }
     }
+}
+
+/// A temporary directory that every user may enter, PostgreSQL's above all.
+///
+/// # Errors
+/// When it cannot be made.
+pub fn directory() -> io::Result<TempDir> {
+    let directory =
+        tempfile::Builder::new().prefix("dispatch-postgresql-").tempdir_in(common_directory())?;
+    fs::set_permissions(directory.path(), fs::Permissions::from_mode(0o755))?;
+    Ok(directory)
 }
 
 /// A directory in which another user can reach what is given to them.

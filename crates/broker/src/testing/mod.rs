@@ -3,4 +3,4 @@
 mod cluster;
 mod process;
 
-pub use cluster::{ClusterBuilder, ClusterError, PostgresCluster};
+pub use cluster::{ClusterBuilder, ClusterError, PostgresCluster, connect, directory};

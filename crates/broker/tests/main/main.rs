@@ -3,6 +3,7 @@
 mod attacks;
 mod concurrency;
 mod crash;
+mod dedicated;
 mod lifecycle;
 mod limits;
 mod process;

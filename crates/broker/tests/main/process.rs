@@ -60,6 +60,13 @@ impl Process {
     }
 }
 
+impl Process {
+    /// Whether it has exited by itself.
+    pub(crate) fn has_exited(&mut self) -> bool {
+        self.0.try_wait().expect("asked").is_some()
+    }
+}
+
 impl Drop for Process {
     fn drop(&mut self) {
         self.end();
@@ -75,6 +82,8 @@ async fn a_broker_runs_here_when_another_test_says_so() {
     options.ca_file = Some(data.join("ca.pem"));
     be_patient(&mut options);
     options.steps = Steps::exits_after(points);
+    options.dedicated =
+        fs::read_to_string(data.join("ports")).ok().map(|ports| crate::dedicated::settings(&ports));
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let address = listener.local_addr().expect("an address");
     fs::write(data.join("address"), format!("{address}\n")).expect("written");

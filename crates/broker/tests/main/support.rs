@@ -7,7 +7,7 @@ use std::time::Duration;
 use dispatch_broker::postgresql::{
     AdminUrlSource, Options, SERVICE_ID, SHARED_SMALL_ID, ServeError, Steps, Timeouts, serve,
 };
-use dispatch_broker::testing::PostgresCluster;
+use dispatch_broker::testing::{PostgresCluster, connect};
 use serde_json::{Map, Value, json};
 use tokio::net::TcpListener;
 use tokio::sync::{OnceCell, oneshot};
@@ -144,6 +144,11 @@ impl Broker {
         Ok((status, serde_json::from_str(&text).unwrap_or(Value::String(text))))
     }
 
+    /// Whether its process has ended by itself.
+    pub(crate) fn has_exited(&mut self) -> bool {
+        self.process.as_mut().expect("a process").has_exited()
+    }
+
     pub(crate) async fn provision(&self, instance: &str) -> Answer {
         let path = format!("/v2/service_instances/{instance}");
         self.send("PUT", &path, Some(provision_body())).await
@@ -228,7 +233,9 @@ impl Credentials {
     }
 
     pub(crate) async fn connect_to(&self, database: &str) -> Result<Client, tokio_postgres::Error> {
-        cluster().await.connect(self.get("username"), self.get("password"), database).await
+        let port = self.get("port").parse().expect("a port");
+        let (user, password) = (self.get("username"), self.get("password"));
+        connect(port, self.get("caCertificate"), user, password, database).await
     }
 }
 
@@ -258,11 +265,11 @@ pub(crate) async fn assert_gone(instance: &str) {
 }
 
 /// Asks until the answer is yes.
-pub(crate) async fn eventually<F: Future<Output = Result<(), String>>>(mut ask: impl FnMut() -> F) {
+pub(crate) async fn eventually<T>(mut ask: impl AsyncFnMut() -> Result<T, String>) -> T {
     let started = tokio::time::Instant::now();
     loop {
         match ask().await {
-            Ok(()) => return,
+            Ok(found) => return found,
             Err(reason) if started.elapsed() > Duration::from_secs(120) => panic!("{reason}"),
             Err(_) => tokio::time::sleep(Duration::from_millis(20)).await,
         }
