@@ -97,7 +97,8 @@ class Developer(Person):
             self.call("DELETE", f"/v1/servicebinding/{name}-more{wait}")
 
     def create(self, name, wait):
-        status, answer = self.call("POST", f"/v1/serviceinstance{wait}", {"name": name, "serviceClass": "postgresql"})
+        wanted = {"name": name, "serviceClass": "postgresql", "servicePlan": "shared-small"}
+        status, answer = self.call("POST", f"/v1/serviceinstance{wait}", wanted)
         if status == 201:
             if self.known.get(name):
                 raise Deviation(f"{self.name}: {name} was made twice: {self.known[name]} and {answer['id']}")

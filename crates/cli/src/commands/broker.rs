@@ -14,7 +14,7 @@ pub struct Args {
 
 #[derive(Debug, Subcommand)]
 enum Broker {
-    /// Databases on a PostgreSQL server that many share
+    /// PostgreSQL databases, on a server that many share or on servers of their own
     #[command(override_usage = "dispatch broker postgresql [flags]")]
     Postgresql(postgresql::Args),
 }

@@ -1,14 +1,20 @@
 //! `dispatch broker postgresql`: arguments and environment to the settings of `dispatch_broker`, until a signal.
 
-use std::{net::SocketAddr, path::PathBuf};
+use std::{
+    net::{IpAddr, SocketAddr},
+    path::PathBuf,
+};
 
 use dispatch_broker::postgresql::{
-    ADMIN_URL_VARIABLE, AdminUrlSource, AuthenticationSource, Options, serve,
+    ADMIN_URL_VARIABLE, AdminUrlSource, AuthenticationSource, DedicatedOptions, Options, serve,
 };
 use tokio::net::TcpListener;
 use zeroize::Zeroizing;
 
 use crate::{commands::daemon, error::CliError};
+
+/// Of plan `dedicated`, where nothing else was said.
+const DEDICATED_PORTS: &str = "41900-41999";
 
 /// Another name of the variable with the administrator's URL.
 const SHORT_VARIABLE: &str = "DISPATCH_BROKER_ADMIN_URL";
@@ -42,6 +48,12 @@ pub struct Args {
     /// Certificate of the authority that signed PostgreSQL's; functions get it too
     #[arg(long, value_name = "FILE")]
     tls_ca: Option<PathBuf>,
+    /// Ports of dedicated servers, or none for no such plan [default: 41900-41999, where PostgreSQL is installed]
+    #[arg(long, value_name = "FIRST-LAST")]
+    dedicated_ports: Option<String>,
+    /// Address on which dedicated servers listen and functions reach them
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1")]
+    dedicated_address: IpAddr,
 }
 
 pub fn run(args: Args) -> Result<(), CliError> {
@@ -77,12 +89,29 @@ fn options(args: &Args) -> Result<Options, CliError> {
         },
         _ => AuthenticationSource::None,
     };
+    options.dedicated = dedicated(args)?;
     if let Some(place) = &args.advertise {
         let (host, port) = host_and_port(place)?;
         options.host = Some(host);
         options.port = port;
     }
     Ok(options)
+}
+
+/// Who names ports means it: then the broker does not start where it can have no such servers.
+fn dedicated(args: &Args) -> Result<Option<DedicatedOptions>, CliError> {
+    let ports = match args.dedicated_ports.as_deref() {
+        Some("none") => return Ok(None),
+        Some(ports) => ports,
+        None => DEDICATED_PORTS,
+    };
+    let range = ports
+        .parse()
+        .map_err(|error| CliError::input(format!("--dedicated-ports {ports:?} is {error}")))?;
+    let mut dedicated = DedicatedOptions::new(range);
+    dedicated.address = args.dedicated_address;
+    dedicated.required = args.dedicated_ports.is_some();
+    Ok(Some(dedicated))
 }
 
 /// From the file, else from the environment: never from an argument, which everybody can read.
