@@ -61,6 +61,17 @@ impl Account {
         }
     }
 
+    /// Lets that user, and nobody else besides the owner, read a file.
+    pub(crate) fn share(self, file: &Path) -> io::Result<()> {
+        match self.0 {
+            Some((_, gid)) => {
+                std::os::unix::fs::chown(file, None, Some(gid))?;
+                fs::set_permissions(file, fs::Permissions::from_mode(0o640))
+            }
+            None => Ok(()),
+        }
+    }
+
     /// The first directory on the way to a path through which that user may not pass.
     pub(crate) fn is_kept_out(self, path: &Path) -> io::Result<Option<PathBuf>> {
         let Some((uid, gid)) = self.0 else { return Ok(None) };

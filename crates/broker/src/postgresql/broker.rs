@@ -85,7 +85,7 @@ impl Broker for PostgresBroker {
         _: &Call,
         request: PollInstance,
     ) -> Result<Progress, Failure> {
-        self.operation("poll", &request.instance_id, self.instance_progress(&request)).await
+        Ok(self.instance_progress(&request).await?)
     }
 
     async fn bind(&self, _: &Call, request: Bind) -> Result<Bound, Failure> {

@@ -131,7 +131,7 @@ async fn open_dedicated(
     let Some(settings) = options.dedicated.clone() else { return Ok(None) };
     let required = settings.required;
     let (books, key, steps) = (books.clone(), Arc::clone(key), options.steps.clone());
-    let opened = Dedicated::open(settings, directory, books, key, options.timeouts, steps).await;
+    let opened = Dedicated::open(settings, directory, books, key, options.timeouts, steps);
     match opened {
         Ok(dedicated) => {
             dedicated.resume().await?;

@@ -3,9 +3,10 @@
 //!     <data>/clusters/<database>/
 //!         data/          PostgreSQL's own; its name says that initdb has come to its end
 //!         data.new/      while initdb is at work
-//!         server.pem, server.key, log, log.before
+//!         postgresql.conf, pg_hba.conf, server.pem, server.key, log, log.before
 //!
-//! All of it belongs to the user as whom PostgreSQL runs, and nobody else may enter.
+//! Where the broker is root, only `data` belongs to the user as whom PostgreSQL runs. The rest he can
+//! read, and in it he can plant no link that root would follow.
 
 use std::fs::{self, DirBuilder};
 use std::io;
@@ -67,6 +68,11 @@ impl Cluster {
         self.directory.join("data")
     }
 
+    /// postgresql.conf
+    pub(super) fn settings(&self) -> PathBuf {
+        self.directory.join("postgresql.conf")
+    }
+
     pub(super) fn log(&self) -> PathBuf {
         self.directory.join("log")
     }
@@ -87,22 +93,23 @@ impl Cluster {
         verifier: &str,
     ) -> Result<(), ClusterError> {
         self.remove().await?;
+        let new = self.directory.join("data.new");
         let made = DirBuilder::new().mode(0o700).create(&self.directory);
-        made.and_then(|()| self.account.give(&self.directory))
+        made.and_then(|()| self.account.admit(&self.directory))
+            .and_then(|()| DirBuilder::new().mode(0o700).create(&new))
+            .and_then(|()| self.account.give(&new))
             .map_err(ClusterError::io("make its directory"))?;
         let files = [
+            ("pg_hba.conf", RULES),
             ("server.pem", server.certificate.as_str()),
             ("server.key", &server.key),
             ("verifier", verifier),
         ];
         for (name, text) in files {
-            let path = self.directory.join(name);
-            self.write(&path, text).map_err(ClusterError::io("write its files"))?;
+            self.write(name, text).map_err(ClusterError::io("write its files"))?;
         }
         self.initdb().await?;
-        let (new, verifier) = (self.directory.join("data.new"), self.directory.join("verifier"));
-        self.write(&new.join("pg_hba.conf"), RULES)
-            .and_then(|()| fs::remove_file(verifier))
+        fs::remove_file(self.directory.join("verifier"))
             .and_then(|()| fs::rename(new, self.data()))
             .map_err(ClusterError::io("write its files"))
     }
@@ -130,11 +137,11 @@ impl Cluster {
 
     /// Writes postgresql.conf if it has to say something else; whether it had to.
     pub(super) fn configure(&self, wanted: &Configuration) -> Result<bool, ClusterError> {
-        let (path, text) = (self.data().join("postgresql.conf"), settings(wanted));
-        if fs::read_to_string(&path).is_ok_and(|found| found == text) {
+        let text = settings(wanted, &self.directory.join("pg_hba.conf"));
+        if fs::read_to_string(self.settings()).is_ok_and(|found| found == text) {
             return Ok(false);
         }
-        self.write(&path, &text).map_err(ClusterError::io("write postgresql.conf"))?;
+        self.write("postgresql.conf", &text).map_err(ClusterError::io("write postgresql.conf"))?;
         Ok(true)
     }
 
@@ -179,20 +186,23 @@ impl Cluster {
         }
     }
 
-    fn write(&self, path: &Path, text: &str) -> io::Result<()> {
-        keys::write_whole(path, text.as_bytes())?;
-        self.account.give(path)
+    fn write(&self, name: &str, text: &str) -> io::Result<()> {
+        let path = self.directory.join(name);
+        keys::write_whole(&path, text.as_bytes())?;
+        self.account.share(&path)
     }
 }
 
-fn settings(wanted: &Configuration) -> String {
+fn settings(wanted: &Configuration, rules: &Path) -> String {
     let Configuration { address, port, connections, storage_bytes, durable } = *wanted;
+    let rules = rules.display().to_string().replace('\'', "''");
     let switch = if durable { "on" } else { "off" };
     format!(
         "# Written by the broker, which writes it again.\n\
          listen_addresses = '{address}'\n\
          port = {port}\n\
          unix_socket_directories = ''\n\
+         hba_file = '{rules}'\n\
          max_connections = {}\n\
          superuser_reserved_connections = {RESERVED}\n\
          ssl = on\n\

@@ -44,12 +44,15 @@ async fn within(dedicated: &Dedicated, row: Instance, kept: &Kept) -> Result<(),
         cluster.initialise(&certificate, &verifier).await?;
         dedicated.pass()?;
     }
-    let row = start(dedicated, row, kept).await?;
-    kept.say("creating the database");
-    dedicated.pass()?;
-    let (database, synced) = tokio::join!(create_database(dedicated, &row), cluster.sync());
-    database?;
-    synced?;
+    // What initdb wrote reaches the disk meanwhile; what comes after it, PostgreSQL syncs itself.
+    let started = async {
+        let row = start(dedicated, row, kept).await?;
+        kept.say("creating the database");
+        dedicated.pass()?;
+        create_database(dedicated, &row).await?;
+        Ok::<_, ClusterError>(row)
+    };
+    let (row, ()) = tokio::try_join!(started, cluster.sync())?;
     dedicated.pass()?;
     dedicated.books.made(Instance { state: State::Ready, ..row }).await?;
     Ok(dedicated.pass()?)

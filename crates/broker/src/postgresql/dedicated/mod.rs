@@ -76,7 +76,7 @@ pub(super) struct Dedicated {
 
 impl Dedicated {
     /// Finds out whether there can be such servers here, and makes what all of them need.
-    pub(super) async fn open(
+    pub(super) fn open(
         settings: DedicatedOptions,
         data: &DataDirectory,
         books: Books,

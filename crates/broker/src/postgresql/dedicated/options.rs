@@ -1,6 +1,7 @@
 //! What dedicated servers need of the machine, and whether it is there.
 
 use std::net::{IpAddr, Ipv4Addr};
+use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use std::{fs, io};
@@ -88,12 +89,15 @@ pub(super) fn make_way(
     directory: &Path,
 ) -> Result<(), DedicatedError> {
     let failed = |source| DedicatedError::Directory { path: directory.to_owned(), source };
-    match fs::create_dir(directory) {
+    match fs::DirBuilder::new().mode(0o700).create(directory) {
         Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(failed(error)),
         _ => {}
     }
     for path in [data.path(), directory] {
-        account.admit(path).map_err(failed)?;
+        // Who may pass anyway leaves the mode as somebody has set it.
+        if account.is_kept_out(path).map_err(failed)?.as_deref() == Some(path) {
+            account.admit(path).map_err(failed)?;
+        }
     }
     match account.is_kept_out(directory).map_err(failed)? {
         Some(path) => Err(DedicatedError::KeptOut { path }),

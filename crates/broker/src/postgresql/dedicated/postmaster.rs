@@ -85,7 +85,8 @@ pub(super) async fn start(
 fn spawn(cluster: &Cluster, log: File) -> io::Result<Process> {
     let mut command =
         cluster.account.command(cluster.programs.join("postgres"), &cluster.directory);
-    command.arg("-D").arg(cluster.data());
+    let settings = format!("config_file={}", cluster.settings().display());
+    command.arg("-D").arg(cluster.data()).args(["-c", &settings]);
     // A signal from a terminal is for the broker: its clusters outlive it.
     command.process_group(0).stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log);
     let child = Command::from(command).spawn()?;

@@ -3,7 +3,7 @@
 
 use std::fs;
 
-use super::place::{Place, begin, bound, delete, made, removed, settled, working_in};
+use super::place::{Place, begin, bound, delete, made, removed, settled, text, working_in};
 use crate::support::{Broker, eventually, new_id};
 
 /// More points than any operation has.
@@ -17,7 +17,7 @@ async fn dies(broker: &mut Broker, instance: &str, last: &str) -> bool {
         match answer {
             _ if broker.has_exited() => Ok(true),
             Ok((410, _)) if last == "gone" => Ok(false),
-            Ok((_, body)) if body["state"] == last => Ok(false),
+            Ok((_, body)) if text(&body, "/state") == last => Ok(false),
             other => Err(format!("{other:?}")),
         }
     })

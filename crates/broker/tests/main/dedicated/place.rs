@@ -116,6 +116,11 @@ pub(super) fn working_in(directory: &Path) -> BTreeSet<i32> {
     .collect()
 }
 
+/// The text at a place of a document, or none.
+pub(super) fn text<'a>(body: &'a Value, pointer: &str) -> &'a str {
+    body.pointer(pointer).and_then(Value::as_str).unwrap_or_default()
+}
+
 pub(super) fn path(instance: &str) -> String {
     format!("/v2/service_instances/{instance}")
 }
@@ -141,11 +146,11 @@ pub(super) async fn settled(broker: &Broker, instance: &str) -> (String, Vec<Str
     let mut said: Vec<String> = Vec::new();
     let end = eventually(async || {
         let (status, body) = broker.get(&path).await;
-        let text = body["description"].as_str().unwrap_or_default().to_owned();
-        if said.last() != Some(&text) {
-            said.push(text);
+        let words = text(&body, "/description").to_owned();
+        if said.last() != Some(&words) {
+            said.push(words);
         }
-        let state = body["state"].as_str().unwrap_or_default().to_owned();
+        let state = text(&body, "/state").to_owned();
         match (status, state.as_str()) {
             (410, _) => Ok("gone".to_owned()),
             (_, "succeeded" | "failed") => Ok(state),

@@ -3,7 +3,7 @@
 use dispatch_broker::postgresql::{SERVICE_ID, SHARED_LARGE_ID};
 use serde_json::{Value, json};
 
-use super::place::{Place, bound, made, path, removed};
+use super::place::{Place, bound, made, path, removed, text};
 use crate::support::{Answer, Broker, Credentials, code, eventually};
 
 /// A cluster has 25 MiB of its own.
@@ -18,10 +18,9 @@ async fn update(broker: &Broker, instance: &str, fields: Value) -> Answer {
 async fn says(broker: &Broker, instance: &str, words: &str) {
     eventually(|| async {
         let (_, body) = broker.get(&path(instance)).await;
-        let attributes = &body["metadata"]["attributes"];
-        match attributes["storage"].as_str().is_some_and(|text| text.contains(words)) {
+        match text(&body, "/metadata/attributes/storage").contains(words) {
             true => Ok(()),
-            false => Err(format!("not {words}: {attributes}")),
+            false => Err(format!("not {words}: {body}")),
         }
     })
     .await;
