@@ -3,10 +3,12 @@
 
 use std::env;
 use std::fs;
+use std::os::unix::process::ExitStatusExt as _;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
 use dispatch_broker::postgresql::{AdminUrlSource, Options, Steps, serve};
+use nix::sys::signal::Signal;
 use tokio::net::TcpListener;
 
 use crate::support::{be_patient, cluster, eventually};
@@ -53,16 +55,16 @@ impl Process {
         (process, url)
     }
 
-    /// Ends it; whether it had exited at its point before.
+    /// Ends it; whether it had died at its point before.
     pub(crate) fn end(&mut self) -> bool {
         let _ = self.0.kill();
-        self.0.wait().expect("its end").code() == Some(137)
+        self.0.wait().expect("its end").signal() == Some(Signal::SIGUSR1 as i32)
     }
 }
 
 impl Process {
-    /// Whether it has exited by itself.
-    pub(crate) fn has_exited(&mut self) -> bool {
+    /// Whether it has died at its point.
+    pub(crate) fn has_died(&mut self) -> bool {
         self.0.try_wait().expect("asked").is_some()
     }
 }

@@ -144,9 +144,9 @@ impl Broker {
         Ok((status, serde_json::from_str(&text).unwrap_or(Value::String(text))))
     }
 
-    /// Whether its process has ended by itself.
-    pub(crate) fn has_exited(&mut self) -> bool {
-        self.process.as_mut().expect("a process").has_exited()
+    /// Whether its process has died at its point.
+    pub(crate) fn has_died(&mut self) -> bool {
+        self.process.as_mut().expect("a process").has_died()
     }
 
     pub(crate) async fn provision(&self, instance: &str) -> Answer {

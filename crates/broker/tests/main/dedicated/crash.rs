@@ -15,7 +15,7 @@ async fn dies(broker: &mut Broker, instance: &str, last: &str) -> bool {
     eventually(async || {
         let answer = broker.try_send("GET", &path, None).await;
         match answer {
-            _ if broker.has_exited() => Ok(true),
+            _ if broker.has_died() => Ok(true),
             Ok((410, _)) if last == "gone" => Ok(false),
             Ok((_, body)) if text(&body, "/state") == last => Ok(false),
             other => Err(format!("{other:?}")),

@@ -1,11 +1,12 @@
 //! Each instance has a port of its own, and what somebody else has is left to him.
 
 use std::net::TcpListener;
+use std::time::Duration;
 
 use serde_json::json;
 
 use super::place::{Place, begin, bound, made, removed, settled};
-use crate::support::{eventually, new_id};
+use crate::support::{Broker, eventually, new_id};
 
 fn listen(port: u16) -> TcpListener {
     TcpListener::bind(("127.0.0.1", port)).expect("a port that nobody has")
@@ -70,7 +71,10 @@ async fn an_instance_waits_for_its_port_because_others_know_it() {
         TcpListener::bind(("127.0.0.1", place.ports.0)).map_err(|error| error.to_string())
     })
     .await;
-    let broker = place.broker().await;
+    let mut options = place.options().await;
+    // Somebody lets us in and says nothing.
+    options.timeouts.connect = Duration::from_secs(1);
+    let broker = Broker::start(options).await;
     let (status, answer) = super::place::bind(&broker, &instance, &new_id()).await;
     assert_eq!(status, 503, "{answer}");
     drop(somebody);

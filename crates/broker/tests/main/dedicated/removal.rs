@@ -2,11 +2,10 @@
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
-use std::path::Path;
 
 use serde_json::json;
 
-use super::place::{Place, begin, bound, delete, made, path, removed, settled};
+use super::place::{Place, begin, bound, delete, made, path, removed, settled, working_in};
 use crate::support::{Broker, eventually, new_id};
 
 #[tokio::test]
@@ -35,6 +34,21 @@ async fn an_instance_is_removed_while_it_is_being_made() {
 }
 
 #[tokio::test]
+async fn a_removal_does_not_wait_for_an_initdb_that_has_no_end() {
+    let place = Place::new();
+    let broker = broker_with_initdb(&place, "exec sleep 3600").await;
+    let instance = new_id();
+    assert_eq!(begin(&broker, &instance).await.0, 202);
+    eventually(async || match working_in(&place.cluster(&instance)).is_empty() {
+        true => Err("initdb is not at work".to_owned()),
+        false => Ok(()),
+    })
+    .await;
+    removed(&place, &broker, &instance).await;
+    broker.finish().await.expect("ended well");
+}
+
+#[tokio::test]
 async fn a_removal_ends_sessions_and_open_transactions() {
     let place = Place::new();
     let broker = place.broker().await;
@@ -46,26 +60,30 @@ async fn a_removal_ends_sessions_and_open_transactions() {
     broker.finish().await.expect("ended well");
 }
 
-/// Programs of which initdb fails once it has begun.
-fn failing_programs(at: &Path) {
-    fs::create_dir(at).expect("made");
-    let script = "#!/bin/sh\nreal=$(ls -d /usr/lib/postgresql/*/bin | tail -n 1)\n\
-         case \"$*\" in *--show*) exec \"$real/initdb\" \"$@\" ;; esac\n\
-         touch data.new/half\necho 'no space for a cluster' >&2\nexit 1\n";
-    fs::write(at.join("initdb"), script).expect("written");
-    fs::set_permissions(at.join("initdb"), fs::Permissions::from_mode(0o755)).expect("chmod");
-}
-
-#[tokio::test]
-async fn nothing_is_left_of_a_creation_that_fails_and_its_reason_is_told() {
-    let place = Place::new();
+/// A broker whose initdb does something else than its work.
+async fn broker_with_initdb(place: &Place, does: &str) -> Broker {
     let programs = place.data().with_file_name("programs");
-    failing_programs(&programs);
+    fs::create_dir(&programs).expect("made");
+    let script = format!(
+        "#!/bin/sh\nreal=$(ls -d /usr/lib/postgresql/*/bin | tail -n 1)\n\
+         case \"$*\" in *--show*) exec \"$real/initdb\" \"$@\" ;; esac\n{does}\n"
+    );
+    let path = programs.join("initdb");
+    fs::write(&path, script).expect("written");
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).expect("chmod");
     let mut options = place.options().await;
     if let Some(dedicated) = &mut options.dedicated {
         dedicated.programs = Some(programs);
     }
-    let broker = Broker::start(options).await;
+    Broker::start(options).await
+}
+
+const FAILS: &str = "touch data.new/half; echo 'no space for a cluster' >&2; exit 1";
+
+#[tokio::test]
+async fn nothing_is_left_of_a_creation_that_fails_and_its_reason_is_told() {
+    let place = Place::new();
+    let broker = broker_with_initdb(&place, FAILS).await;
     let instance = new_id();
     assert_eq!(begin(&broker, &instance).await.0, 202);
     let (state, said) = settled(&broker, &instance).await;
@@ -87,13 +105,7 @@ async fn nothing_is_left_of_a_creation_that_fails_and_its_reason_is_told() {
 #[tokio::test]
 async fn a_failed_creation_is_cleared_away_by_a_delete() {
     let place = Place::new();
-    let programs = place.data().with_file_name("programs");
-    failing_programs(&programs);
-    let mut options = place.options().await;
-    if let Some(dedicated) = &mut options.dedicated {
-        dedicated.programs = Some(programs);
-    }
-    let broker = Broker::start(options).await;
+    let broker = broker_with_initdb(&place, FAILS).await;
     let instance = new_id();
     assert_eq!(begin(&broker, &instance).await.0, 202);
     assert_eq!(settled(&broker, &instance).await.0, "failed");

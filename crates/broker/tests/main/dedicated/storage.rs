@@ -3,8 +3,8 @@
 use dispatch_broker::postgresql::{SERVICE_ID, SHARED_LARGE_ID};
 use serde_json::{Value, json};
 
-use super::place::{Place, bound, made, path, removed, text};
-use crate::support::{Answer, Broker, Credentials, code, eventually};
+use super::place::{Place, bind, bound, made, path, removed, text, unbind};
+use crate::support::{Answer, Broker, Credentials, code, eventually, new_id};
 
 /// A cluster has 25 MiB of its own.
 const GIB: u64 = 64 << 20;
@@ -66,7 +66,11 @@ async fn a_full_database_is_read_only_then_shut_and_comes_back() {
     session.batch_execute("SELECT count(*) FROM t").await.expect("read");
     assert_eq!(code(session.batch_execute("INSERT INTO t VALUES ('y')").await), "25006");
     // Bindings are made and removed all the same.
-    drop(bound(&broker, &instance).await.connect().await.expect("connected"));
+    let binding = new_id();
+    let (status, body) = bind(&broker, &instance, &binding).await;
+    assert_eq!(status, 201, "{body}");
+    drop(Credentials::of(&body).connect().await.expect("connected"));
+    assert_eq!(unbind(&broker, &instance, &binding).await, (200, json!({})));
 
     session.batch_execute("SET default_transaction_read_only = off").await.expect("set");
     session.batch_execute("TRUNCATE t").await.expect("space can be freed");
