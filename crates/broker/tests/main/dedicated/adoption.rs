@@ -45,6 +45,9 @@ async fn a_cluster_that_dies_is_started_again_with_its_data() {
     let credentials = bound(&broker, &instance).await;
     let session = credentials.connect().await.expect("connected");
     session.batch_execute("CREATE TABLE t (n int)").await.expect("made");
+    // One of its processes does not end with it, and would keep another server from starting.
+    let row = session.query_one("SELECT pg_backend_pid()", &[]).await.expect("a row");
+    kill(Pid::from_raw(row.get(0)), Signal::SIGSTOP).expect("stopped");
     for signal in [Signal::SIGKILL, Signal::SIGINT] {
         let pid = place.postmaster(&instance);
         kill(Pid::from_raw(pid), signal).expect("ended");
