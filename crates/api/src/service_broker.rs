@@ -16,10 +16,10 @@ pub struct ServiceBrokerInput {
     pub name: Option<String>,
     #[serde(alias = "URL", skip_serializing_if = "Option::is_none", default)]
     pub url: Option<String>,
-    /// A broker of the server's own instead of a URL. Not built: it is refused, and not taken for a missing URL.
+    /// `postgresql`: a broker that the server runs itself, instead of a URL.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub builtin: Option<String>,
-    /// Default parameters of all instances of this broker.
+    /// Default parameters of all instances of this broker; with `builtin`, the broker's own arguments.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub parameters: Option<Value>,
     #[serde(skip_serializing_if = "Option::is_none", default)]
@@ -78,7 +78,10 @@ pub struct ServiceBroker {
     pub id: Uuid,
     pub kind: String,
     pub name: String,
+    /// Empty for a broker that the server runs itself.
     pub url: String,
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub builtin: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub parameters: Option<Value>,
     pub authentication: Authentication,

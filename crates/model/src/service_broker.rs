@@ -18,8 +18,12 @@ pub enum ServiceBroker {}
 /// What was asked for.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Spec {
+    /// Empty for a broker of the server's own.
     pub url: String,
-    /// Default parameters of all instances, a JSON object.
+    /// The server runs the broker itself; absent in what was stored before there were any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub builtin: Option<Builtin>,
+    /// Default parameters of all instances, a JSON object; of a broker of the server's own, its arguments.
     pub parameters: Option<Value>,
     pub authentication: Authentication,
     pub tls: Tls,
@@ -29,6 +33,37 @@ pub struct Spec {
     pub refresh: u64,
     /// Its instances are to go with it, or to be forgotten (set together with the deletion mark).
     pub cascade: bool,
+}
+
+/// The brokers that come with the server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Builtin {
+    Postgresql,
+}
+
+impl Builtin {
+    pub const ALL: [Self; 1] = [Self::Postgresql];
+
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Postgresql => "postgresql",
+        }
+    }
+
+    pub fn parse(text: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|builtin| builtin.as_str() == text)
+    }
+}
+
+impl Spec {
+    /// What instances get where they say nothing else. The parameters of a broker of the server's own are for itself.
+    pub const fn default_parameters(&self) -> Option<&Value> {
+        match self.builtin {
+            None => self.parameters.as_ref(),
+            Some(_) => None,
+        }
+    }
 }
 
 /// The values are keys of a secret and are read at each use (OSB-004, OSB-005).

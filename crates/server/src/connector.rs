@@ -6,7 +6,10 @@
 use std::{
     io,
     net::{IpAddr, SocketAddr, UdpSocket},
-    sync::atomic::{AtomicBool, Ordering},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 
@@ -38,7 +41,28 @@ impl Connector {
 
     /// Where this server listens itself, once it does.
     pub fn set_own(&self, listeners: Vec<SocketAddr>) {
-        self.own.store(std::sync::Arc::new(listeners));
+        self.own.store(Arc::new(listeners));
+    }
+
+    /// Closes one more address of ours, for as long as the answer is kept: that of a broker that the server runs itself,
+    /// which nobody may call but its own client ([`Only`]).
+    pub fn close(self: &Arc<Self>, address: SocketAddr) -> Closed {
+        self.own.rcu(|own| own.iter().copied().chain([address]).collect::<Vec<_>>());
+        Closed { connector: Arc::clone(self), address }
+    }
+
+    /// Whether a server may be told to dial this place itself: all addresses that it has may be dialled.
+    pub async fn admits(&self, host: &str, port: u16) -> Result<(), String> {
+        let resolving = timeout(RESOLVE_TIMEOUT, tokio::net::lookup_host((host, port)));
+        let addresses = match resolving.await {
+            Ok(Ok(addresses)) => addresses,
+            Ok(Err(error)) => return Err(format!("{host} has no address: {error}")),
+            Err(_) => return Err(format!("{host} has no address: nobody answers")),
+        };
+        for address in addresses {
+            self.check(address).map_err(|why| format!("{host} may not be dialled: {why}"))?;
+        }
+        Ok(())
     }
 
     /// The error is a fragment for people.
@@ -82,6 +106,32 @@ impl Connector {
             }
         }
         Err(last)
+    }
+}
+
+/// An address of ours besides the listeners. Dropped, it may be dialled again.
+#[derive(Debug)]
+pub struct Closed {
+    connector: Arc<Connector>,
+    address: SocketAddr,
+}
+
+impl Drop for Closed {
+    fn drop(&mut self) {
+        let others = |own: &Arc<Vec<SocketAddr>>| {
+            own.iter().copied().filter(|own| *own != self.address).collect::<Vec<_>>()
+        };
+        self.connector.own.rcu(others);
+    }
+}
+
+/// Lets one address pass: that of the broker which is called, whatever else is closed.
+#[derive(Debug)]
+pub struct Only(pub SocketAddr);
+
+impl AddressPolicy for Only {
+    fn check(&self, address: SocketAddr) -> Result<(), String> {
+        if address == self.0 { Ok(()) } else { Err(format!("{address} is not the broker's")) }
     }
 }
 
@@ -160,6 +210,36 @@ mod tests {
         check("0.0.0.0:5432", false);
         assert!(Connector::new(false).check("10.1.2.3:443".parse().unwrap()).is_err());
     }
+
+    #[test]
+    fn the_address_of_a_broker_of_our_own_is_open_to_its_client_alone_and_only_while_it_runs() {
+        let connector = Arc::new(Connector::new(true));
+        let (broker, other) = ("127.0.0.1:9".parse().unwrap(), "127.0.0.1:8".parse().unwrap());
+        connector.set_own(vec![other]);
+        let check = |broker_is_open: bool| {
+            assert_eq!(connector.check(broker).is_ok(), broker_is_open);
+            assert!(connector.check(other).is_err());
+        };
+        check(true);
+        let closed = connector.close(broker);
+        check(false);
+        assert!(Only(broker).check(broker).is_ok() && Only(broker).check(other).is_err());
+        drop(closed);
+        check(true);
+    }
+
+    #[tokio::test]
+    async fn a_place_with_an_address_that_may_not_be_dialled_is_not_admitted() {
+        let connector = Connector::new(true);
+        assert_eq!(connector.admits("127.0.0.1", 1).await, Ok(()));
+        let refused = connector.admits("169.254.169.254", 80).await.unwrap_err();
+        assert_eq!(
+            refused,
+            "169.254.169.254 may not be dialled: link-local addresses are not allowed"
+        );
+        assert!(connector.admits("no such host", 80).await.unwrap_err().contains("has no address"));
+    }
+
     #[test]
     fn a_listener_on_all_addresses_is_not_to_be_dialled_by_any_of_this_machine() {
         let check = |listener: &str, address: IpAddr, expect: bool| {

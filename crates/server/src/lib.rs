@@ -16,6 +16,7 @@ mod features;
 mod first_start;
 mod functions;
 mod http;
+pub mod included;
 pub mod packages;
 mod platform;
 mod proxy;

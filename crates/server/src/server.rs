@@ -37,6 +37,7 @@ use crate::{
     first_start::{self, Addresses, FirstStartError},
     functions::Functions,
     http::Authenticator,
+    included::Included,
     platform::{Platform, Wakers},
     run_as::{RunAs, RunAsError},
     upkeep,
@@ -143,6 +144,7 @@ pub async fn start(settings: Settings, parts: Parts) -> Result<Running, StartErr
     let connector = Arc::new(Connector::new(settings.allow_private_addresses));
     connector.set_own(vec![addresses.control_plane, addresses.gateway, addresses.gateway_tls]);
     let layers = settings.data.join("layers");
+    let (program, brokers) = (machine.executable.clone(), settings.data.join("brokers"));
     let workers =
         Arc::new(Workers::new(machine, layers, Arc::clone(&connector), settings.build.plans())?);
     let stop = CancellationToken::new();
@@ -150,6 +152,8 @@ pub async fn start(settings: Settings, parts: Parts) -> Result<Running, StartErr
     let platform = Arc::new_cyclic(|weak| {
         let made = Controllers::new(weak, &clock, &entropy);
         let consumers = FunctionWorkers::new(Arc::clone(&workers), made.of_bindings());
+        let (log, waker) = (settings.log.clone(), made.of_brokers());
+        let included = Included::new(program, brokers, log, Arc::clone(&connector), waker);
         let invoker = Arc::new(features::api::Invoker(weak.clone()));
         controllers = made.all;
         Platform {
@@ -158,7 +162,7 @@ pub async fn start(settings: Settings, parts: Parts) -> Result<Running, StartErr
             clock,
             entropy,
             authenticator: Authenticator::new(found.administrators, settings.skip_auth),
-            brokers: Brokers::new(Arc::clone(&connector), settings.broker_timeout_ms),
+            brokers: Brokers::new(Arc::clone(&connector), included, settings.broker_timeout_ms),
             wakers: Wakers::new(made.wakers),
             consumers: Arc::new(consumers),
             workers,
@@ -180,6 +184,7 @@ pub async fn start(settings: Settings, parts: Parts) -> Result<Running, StartErr
     tasks.spawn(features::function::follow(Arc::clone(&platform)));
     tasks.spawn(upkeep::keep(Arc::clone(&platform)));
     features::run::resume(&platform).await?;
+    features::service_broker::sweep(&platform).await?;
     let tls = Arc::new(ArcSwap::from(certificate.config));
     listeners.serve(&platform, &tls, &mut tasks, &stop);
     let is_first = found.new_key.is_some();
@@ -213,7 +218,9 @@ impl Running {
             // ended of a call ends with its worker, and says so.
             self.tasks.shutdown().await;
         }
-        self.platform.workers.pools.close(end.saturating_duration_since(Instant::now())).await;
+        let left = end.saturating_duration_since(Instant::now());
+        let brokers = &self.platform.brokers.included;
+        tokio::join!(self.platform.workers.pools.close(left), brokers.stop());
         // What has just been cut off is recorded.
         let _in_vain = tokio::time::timeout(LAST_RECORDS, self.platform.runs.tasks.wait()).await;
         self.platform.store.clone().close().await;

@@ -2,7 +2,7 @@
 //! one's own.
 //!
 //! An instance is a database and a role that owns what is in it; a binding is a login that acts as
-//! that role. The shared server is not made here: the administrator's URL names one that runs.
+//! that role. The administrator's URL names the shared server; without one the broker makes it.
 //!
 //! - [`serve`] and [`check`]: the entries; `options`, `admin_url`, `tls`: what they are told
 //! - `broker`, `request`, `instance`, `background`, `binding`, `update`: requests against the books
@@ -10,7 +10,8 @@
 //! - `plan`, `parameters`, `catalog`, `credentials`, `names`: what is offered, given, and how it is
 //!   called
 //! - `server`, `pool`, `session`, `sql`, `error`: talking to PostgreSQL
-//! - `dedicated`: servers of one's own, made, kept running and removed in the background
+//! - `dedicated`: servers of one's own, made, kept running and removed in the background; the shared
+//!   server too, where the broker runs it (`managed`)
 
 mod admin_url;
 mod background;
@@ -45,12 +46,15 @@ mod update;
 
 pub use admin_url::AdminUrlError;
 pub use check::{CheckError, Fault, Report};
-pub use dedicated::{DedicatedError, DedicatedOptions, PortRange, PortRangeError};
+pub use dedicated::{
+    DedicatedError, DedicatedOptions, ManagedError, ManagedOptions, PortRange, PortRangeError,
+    RemoveError, remove,
+};
 pub use error::PgError;
 pub use options::{
     ADMIN_URL_VARIABLE, AdminUrlSource, AuthenticationSource, Options, OptionsError,
 };
 pub use plan::{DEDICATED_ID, SERVICE_ID, SHARED_LARGE_ID, SHARED_SMALL_ID};
-pub use serve::{ServeError, check, serve};
+pub use serve::{Opened, ServeError, check, open, serve};
 pub use session::{Steps, Timeouts};
 pub use tls::TlsError;

@@ -12,7 +12,7 @@ use zeroize::Zeroizing;
 
 use super::admin_url::{Address, AdminUrl, AdminUrlError, TlsMode};
 use super::credentials::Reach;
-use super::dedicated::DedicatedOptions;
+use super::dedicated::{DedicatedOptions, ManagedOptions};
 use super::session::{Steps, Target, Timeouts};
 
 /// The variable of the environment from which a command should read the administrator's URL.
@@ -31,6 +31,8 @@ pub struct Options {
     /// The certificate (PEM) of the authority that signed PostgreSQL's. It also goes to functions,
     /// as `caCertificate`. Overrides the URL's `sslrootcert`.
     pub ca_file: Option<PathBuf>,
+    /// The same, by value. Overrides the file.
+    pub ca_pem: Option<String>,
     /// Who may call the broker.
     pub authentication: AuthenticationSource,
     /// The host that functions connect to, if it is not the URL's.
@@ -62,13 +64,17 @@ pub enum AdminUrlSource {
     File(PathBuf),
     /// The URL, as the caller found it in the environment.
     Value(Zeroizing<String>),
+    /// There is none: the broker makes the shared server itself, and keeps it running.
+    Managed(ManagedOptions),
 }
 
 /// Who may call the broker.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub enum AuthenticationSource {
     /// Anybody who can reach it.
     None,
+    /// Who has this token.
+    Bearer(Zeroizing<String>),
     /// Who has the token in this file.
     BearerFile(PathBuf),
     /// Who has the user name and the password in this file.
@@ -90,6 +96,9 @@ pub enum OptionsError {
     /// The administrator comes through a socket, which functions cannot.
     #[error("the administrator's URL names a Unix socket: say which host functions connect to")]
     NoHost,
+    /// The broker runs the shared server.
+    #[error("a server that the broker makes has no administrator's URL")]
+    NoUrl,
     /// Zero connections.
     #[error("at least one administrative connection is needed")]
     NoConnections,
@@ -100,6 +109,20 @@ impl fmt::Debug for AdminUrlSource {
         match self {
             Self::File(path) => write!(f, "File({})", path.display()),
             Self::Value(_) => f.write_str("Value(<redacted>)"),
+            Self::Managed(settings) => write!(f, "{settings:?}"),
+        }
+    }
+}
+
+impl fmt::Debug for AuthenticationSource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::None => f.write_str("None"),
+            Self::Bearer(_) => f.write_str("Bearer(<redacted>)"),
+            Self::BearerFile(path) => write!(f, "BearerFile({})", path.display()),
+            Self::Basic { username, password_file } => {
+                write!(f, "Basic({username}, {})", password_file.display())
+            }
         }
     }
 }
@@ -112,6 +135,7 @@ impl Options {
             data_directory: data_directory.into(),
             admin_url,
             ca_file: None,
+            ca_pem: None,
             authentication: AuthenticationSource::None,
             host: None,
             port: None,
@@ -133,12 +157,15 @@ impl Options {
         let text = match &self.admin_url {
             AdminUrlSource::Value(text) => text.clone(),
             AdminUrlSource::File(path) => secret("the administrator's URL", path)?,
+            AdminUrlSource::Managed(_) => return Err(OptionsError::NoUrl),
         };
         let url = AdminUrl::parse(&text)?;
         let ca_file = self.ca_file.as_deref().or(url.ca_file());
-        let ca_pem = ca_file
-            .map(|path| Ok::<_, OptionsError>(read("the CA certificate", path)?.to_string()))
-            .transpose()?;
+        let read_ca = |path| Ok::<_, OptionsError>(read("the CA certificate", path)?.to_string());
+        let ca_pem = match &self.ca_pem {
+            Some(pem) => Some(pem.clone()),
+            None => ca_file.map(read_ca).transpose()?,
+        };
         let (host, port) = match (&url.address, &self.host) {
             (Address::Tcp { port, .. } | Address::Unix { port, .. }, Some(host)) => {
                 (host.clone(), *port)
@@ -168,6 +195,9 @@ impl Options {
     pub(super) fn authentication(&self) -> Result<Authentication, OptionsError> {
         Ok(match &self.authentication {
             AuthenticationSource::None => Authentication::None,
+            AuthenticationSource::Bearer(token) => {
+                Authentication::Bearer { token: token.to_string() }
+            }
             AuthenticationSource::BearerFile(path) => {
                 Authentication::Bearer { token: secret("the token", path)?.to_string() }
             }

@@ -1,6 +1,8 @@
 //! From settings to a running broker: lock, key, books, a check of PostgreSQL, then requests.
 
+use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use aws_lc_rs::rand::SystemRandom;
 use axum::Router;
@@ -9,14 +11,15 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::routing::get;
 use dispatch_osb::broker::{Authentication, router};
 use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
 use tokio::time::timeout;
 use tokio_util::task::TaskTracker;
 
 use super::broker::PostgresBroker;
 use super::check::{self, CheckError, Report};
-use super::dedicated::{Dedicated, DedicatedError};
+use super::dedicated::{Dedicated, DedicatedError, Managed, ManagedError};
 use super::extensions;
-use super::options::{Options, OptionsError};
+use super::options::{AdminUrlSource, Options, OptionsError};
 use super::parameters::Offer;
 use super::pool::Pool;
 use super::server::{self, Server};
@@ -45,6 +48,9 @@ pub enum ServeError {
     /// Servers of one's own.
     #[error(transparent)]
     Dedicated(#[from] DedicatedError),
+    /// A shared server that the broker runs.
+    #[error(transparent)]
+    Managed(#[from] ManagedError),
     /// PostgreSQL.
     #[error(transparent)]
     NotReady(#[from] CheckError),
@@ -63,24 +69,39 @@ pub async fn check(options: &Options) -> Result<Report, ServeError> {
 
 /// Serves the broker on `listener` until `shutdown` ends, then finishes what is under way.
 ///
-/// The listener speaks plain HTTP: it belongs on loopback or behind something that speaks TLS.
-/// Besides the API there is `GET /readyz`, under the same authentication: 200, or 503 with
-/// what is wrong with PostgreSQL.
-///
 /// # Errors
-/// Before the first request only: settings, data directory in use, key, books, or a PostgreSQL that
-/// cannot be used, with everything that is wrong with it.
+/// As those of [`open`], before the first request.
 pub async fn serve(
     options: Options,
     listener: TcpListener,
     shutdown: impl Future<Output = ()>,
 ) -> Result<(), ServeError> {
-    let (target, reach) = options.resolve()?;
+    open(options).await?.serve(listener, shutdown).await;
+    Ok(())
+}
+
+/// Makes a broker ready to serve: its data directory is its own, and PostgreSQL has been examined.
+///
+/// # Errors
+/// Settings, data directory in use, key, books, or a PostgreSQL that cannot be used, with everything
+/// that is wrong with it.
+pub async fn open(options: Options) -> Result<Opened, ServeError> {
     let authentication = options.authentication()?;
     let directory = DataDirectory::open(&options.data_directory)?;
     let key = BrokerKey::load_or_create(&directory.file("broker.key"), &SystemRandom::new())?;
     let key = Arc::new(key);
     let books = Books::open(&directory.file("books.db"))?;
+    let (target, reach, managed) = match &options.admin_url {
+        AdminUrlSource::Managed(settings) => {
+            let managed = Managed::open(settings, &directory, &key).await?;
+            let target = managed.target(&key, options.timeouts, options.steps.clone());
+            (target, managed.reach(), Some(managed))
+        }
+        _ => {
+            let (target, reach) = options.resolve()?;
+            (target, reach, None)
+        }
+    };
     let pool = Pool::new(target, options.connections);
     let report = server::ready(&pool, options.start).await?;
     for warning in &report.warnings {
@@ -95,30 +116,63 @@ pub async fn serve(
     let under_way = TaskTracker::new();
     let broker = Arc::new(PostgresBroker {
         shared: Arc::new(Server { pool, reach, superuser: report.superuser }),
-        dedicated: dedicated.clone(),
+        dedicated,
         offer,
         books,
         key,
         turns: Turns::default(),
         timeouts: options.timeouts,
         steps: options.steps.clone(),
-        under_way: under_way.clone(),
+        under_way,
     });
-    let ready = Router::new()
-        .route("/readyz", get(ready))
-        .with_state(Arc::new((Arc::clone(&broker), authentication.clone())));
-    let routes = router(broker, authentication).merge(ready);
-    let bounds = Bounds { stop: options.stop, ..Bounds::default() };
-    listen::serve(listener, routes, shutdown, bounds).await;
-    under_way.close();
-    if timeout(options.stop, under_way.wait()).await.is_err() {
-        tracing::warn!("stopped with requests under way; sent again, they will be completed");
+    let keeper = managed.map(|managed| tokio::spawn(managed.keep()));
+    Ok(Opened { broker, authentication, keeper, stop: options.stop, directory })
+}
+
+/// A broker that is ready to serve.
+pub struct Opened {
+    broker: Arc<PostgresBroker>,
+    authentication: Authentication,
+    /// Of the shared server, where the broker runs it.
+    keeper: Option<JoinHandle<()>>,
+    stop: Duration,
+    /// Locked until the end.
+    directory: DataDirectory,
+}
+
+impl fmt::Debug for Opened {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Opened").field("directory", &self.directory).finish_non_exhaustive()
     }
-    if let Some(dedicated) = dedicated {
-        dedicated.end().await;
+}
+
+impl Opened {
+    /// Serves requests until `shutdown` ends, then finishes what is under way. Servers that the
+    /// broker runs go on.
+    ///
+    /// The listener speaks plain HTTP: it belongs on loopback or behind something that speaks TLS.
+    /// Besides the API there is `GET /readyz`, under the same authentication: 200, or 503 with
+    /// what is wrong with PostgreSQL.
+    pub async fn serve(self, listener: TcpListener, shutdown: impl Future<Output = ()>) {
+        let Self { broker, authentication, keeper, stop, directory } = self;
+        let ready = Router::new()
+            .route("/readyz", get(ready))
+            .with_state(Arc::new((Arc::clone(&broker), authentication.clone())));
+        let routes = router(Arc::clone(&broker) as _, authentication).merge(ready);
+        listen::serve(listener, routes, shutdown, Bounds { stop, ..Bounds::default() }).await;
+        broker.under_way.close();
+        if timeout(stop, broker.under_way.wait()).await.is_err() {
+            tracing::warn!("stopped with requests under way; sent again, they will be completed");
+        }
+        if let Some(dedicated) = &broker.dedicated {
+            dedicated.end().await;
+        }
+        if let Some(keeper) = keeper {
+            keeper.abort();
+            let _ended = keeper.await;
+        }
+        drop(directory);
     }
-    drop(directory);
-    Ok(())
 }
 
 /// Where there can be servers of one's own: those that are in the books are kept from now on.

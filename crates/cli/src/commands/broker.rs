@@ -1,5 +1,6 @@
 //! `dispatch broker KIND`: service brokers of our own.
 
+mod included;
 mod postgresql;
 
 use clap::Subcommand;

@@ -29,7 +29,9 @@ impl Noun for ServiceBroker {
         let enabled = self.service_classes.iter().filter(|(_, class)| class.enabled);
         vec![
             self.name.clone(),
-            self.url.clone(),
+            self.builtin
+                .as_ref()
+                .map_or_else(|| self.url.clone(), |kind| format!("builtin {kind}")),
             enabled.map(|(name, _)| name.clone()).collect::<Vec<_>>().join("\n"),
             self.status.clone(),
             time::unix_date(self.created_time, &clock::zone()),

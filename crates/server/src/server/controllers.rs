@@ -33,8 +33,16 @@ impl Controllers {
     }
 
     pub(super) fn of_bindings(&self) -> Waker {
-        let found = self.wakers.get(&Kind::ServiceBinding).cloned();
-        found.expect("the controller of bindings is in the list below")
+        self.of(Kind::ServiceBinding)
+    }
+
+    pub(super) fn of_brokers(&self) -> Waker {
+        self.of(Kind::ServiceBroker)
+    }
+
+    fn of(&self, kind: Kind) -> Waker {
+        let found = self.wakers.get(&kind).cloned();
+        found.expect("the controllers of bindings and brokers are in the list below")
     }
 }
 

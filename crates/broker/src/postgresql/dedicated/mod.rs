@@ -6,6 +6,7 @@
 //! - `keeper`, `make`: from the books to a cluster that runs, or to none
 //! - `cluster`, `postmaster`, `processes`: its files, its process, what works in its directory
 //! - `ports`, `storage`: what it may use
+//! - `managed`: the shared server, where the broker runs it; `remove`: the end of all of them
 //!
 //! Clusters outlive the broker: it adopts them when it is started again.
 
@@ -13,13 +14,16 @@ mod cluster;
 mod error;
 mod keeper;
 mod make;
+mod managed;
 mod options;
 mod ports;
 mod postmaster;
 mod processes;
+mod remove;
 mod storage;
 
 use std::collections::{BTreeSet, HashMap};
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -47,8 +51,11 @@ use cluster::{ADMIN, Cluster, Configuration};
 pub(super) use error::ClusterError;
 use keeper::Kept;
 pub(super) use keeper::Said;
+pub(super) use managed::Managed;
+pub use managed::{ManagedError, ManagedOptions};
 pub use options::{DedicatedError, DedicatedOptions};
 pub use ports::{PortRange, PortRangeError};
+pub use remove::{RemoveError, remove};
 
 /// The broker's administrative connections to one cluster.
 const CONNECTIONS: usize = 2;
@@ -214,25 +221,9 @@ impl Dedicated {
     }
 
     fn target(&self, id: &str, port: u16) -> Target {
-        let host = self.settings.address.to_string();
-        let mut config = tokio_postgres::Config::new();
-        config
-            .user(ADMIN)
-            .password(self.key.administrator_password(id).as_bytes())
-            .host(&host)
-            .port(port)
-            .application_name("dispatch-broker")
-            .connect_timeout(self.timeouts.connect)
-            .keepalives_idle(Duration::from_secs(30))
-            .ssl_mode(SslMode::Require);
-        Target {
-            address: format!("{host}:{port}"),
-            database: "postgres".to_owned(),
-            config,
-            tls: self.tls.clone(),
-            timeouts: self.timeouts,
-            steps: self.steps.clone(),
-        }
+        let (password, tls) = (self.key.administrator_password(id), self.tls.clone());
+        let address = (self.settings.address, port).into();
+        target(address, &password, tls, self.timeouts, self.steps.clone())
     }
 
     fn cluster(&self, id: &str) -> Cluster {
@@ -267,4 +258,26 @@ impl Dedicated {
     fn pass(&self) -> Result<(), PgError> {
         self.steps.pass()
     }
+}
+
+/// How the broker connects to a server that it has made.
+fn target(
+    address: SocketAddr,
+    password: &str,
+    tls: Tls,
+    timeouts: Timeouts,
+    steps: Steps,
+) -> Target {
+    let mut config = tokio_postgres::Config::new();
+    config
+        .user(ADMIN)
+        .password(password)
+        .host(address.ip().to_string())
+        .port(address.port())
+        .application_name("dispatch-broker")
+        .connect_timeout(timeouts.connect)
+        .keepalives_idle(Duration::from_secs(30))
+        .ssl_mode(SslMode::Require);
+    let (address, database) = (address.to_string(), "postgres".to_owned());
+    Target { address, database, config, tls, timeouts, steps }
 }

@@ -6,7 +6,8 @@ use std::{
 };
 
 use dispatch_broker::postgresql::{
-    ADMIN_URL_VARIABLE, AdminUrlSource, AuthenticationSource, DedicatedOptions, Options, serve,
+    ADMIN_URL_VARIABLE, AdminUrlSource, AuthenticationSource, DedicatedOptions, Options, PortRange,
+    serve,
 };
 use tokio::net::TcpListener;
 use zeroize::Zeroizing;
@@ -14,7 +15,7 @@ use zeroize::Zeroizing;
 use crate::{commands::daemon, error::CliError};
 
 /// Of plan `dedicated`, where nothing else was said.
-const DEDICATED_PORTS: &str = "41900-41999";
+pub(super) const DEDICATED_PORTS: &str = "41900-41999";
 
 /// Another name of the variable with the administrator's URL.
 const SHORT_VARIABLE: &str = "DISPATCH_BROKER_ADMIN_URL";
@@ -54,9 +55,15 @@ pub struct Args {
     /// Address on which dedicated servers listen and functions reach them
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1")]
     dedicated_address: IpAddr,
+    /// As the server starts it: told everything else on stdin
+    #[arg(long, hide = true, conflicts_with_all = ["admin_url_file", "token_file", "username", "tls_ca"])]
+    included: bool,
 }
 
 pub fn run(args: Args) -> Result<(), CliError> {
+    if args.included {
+        return super::included::run(args.data);
+    }
     if !args.listen.ip().is_loopback() && !args.insecure_listen {
         return Err(CliError::input(format!(
             "the broker speaks plain HTTP, and {} is not this machine alone",
@@ -105,13 +112,16 @@ fn dedicated(args: &Args) -> Result<Option<DedicatedOptions>, CliError> {
         Some(ports) => ports,
         None => DEDICATED_PORTS,
     };
-    let range = ports
-        .parse()
-        .map_err(|error| CliError::input(format!("--dedicated-ports {ports:?} is {error}")))?;
-    let mut dedicated = DedicatedOptions::new(range);
+    let mut dedicated = DedicatedOptions::new(range(ports)?);
     dedicated.address = args.dedicated_address;
     dedicated.required = args.dedicated_ports.is_some();
     Ok(Some(dedicated))
+}
+
+pub(super) fn range(ports: &str) -> Result<PortRange, CliError> {
+    ports
+        .parse()
+        .map_err(|error| CliError::input(format!("--dedicated-ports {ports:?} is {error}")))
 }
 
 /// From the file, else from the environment: never from an argument, which everybody can read.

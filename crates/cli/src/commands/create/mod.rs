@@ -63,7 +63,10 @@ enum Create {
     #[command(override_usage = "dispatch create secret NAME FILE [flags]")]
     Secret(secret::Args),
     /// Register a service broker
-    #[command(alias = "broker", override_usage = "dispatch create servicebroker NAME URL [flags]")]
+    #[command(
+        alias = "broker",
+        override_usage = "dispatch create servicebroker NAME URL [flags]\n  dispatch create servicebroker NAME --builtin postgresql --param managed=true [flags]"
+    )]
     Servicebroker(service_broker::Args),
     /// Make a class of a broker available
     #[command(

@@ -1,4 +1,5 @@
-//! `dispatch create servicebroker NAME URL`: registers a broker and shows what it offers.
+//! `dispatch create servicebroker NAME URL`: registers a broker and shows what it offers. With `--builtin KIND` instead
+//! of the URL the server runs the broker itself.
 //!
 //! A login that is given here becomes the secret `broker-NAME` first, and goes again if the broker is refused.
 
@@ -45,6 +46,18 @@ pub struct Args {
     /// Offer this class only, perhaps with some of its plans only; may be repeated
     #[arg(long = "service-class", value_name = "NAME[:PLAN,…]")]
     service_classes: Vec<String>,
+    /// A broker that the server runs itself, instead of a URL: postgresql
+    #[arg(long, value_name = "KIND", conflicts_with_all = ["username", "token_file"])]
+    builtin: Option<String>,
+    /// Argument of that broker, as managed=true or host=db.example; may be repeated
+    #[arg(
+        long = "param",
+        value_name = "KEY=VALUE",
+        requires = "builtin",
+        conflicts_with = "params",
+        allow_hyphen_values = true
+    )]
+    arguments: Vec<String>,
     /// Default parameters of all instances of this broker, a JSON object or @FILE
     #[arg(long, value_name = "JSON", allow_hyphen_values = true)]
     params: Option<String>,
@@ -59,7 +72,16 @@ pub struct Args {
 }
 
 pub async fn run(session: Session, args: Args) -> Result<(), CliError> {
-    let [name, url] = arity::exactly::<2>(&args.names)?;
+    let (name, url) = match &args.builtin {
+        Some(_) => {
+            let [name] = arity::exactly::<1>(&args.names)?;
+            (name, None)
+        }
+        None => {
+            let [name, url] = arity::exactly::<2>(&args.names)?;
+            (name, Some(url))
+        }
+    };
     let mut body = wish(&args, name, url)?;
     if let Some(secret) = &args.auth_secret {
         body.authentication = Some(authentication(&session, secret).await?);
@@ -117,19 +139,36 @@ fn was_refused(error: &CliError) -> bool {
     error.status().is_some()
 }
 
-fn wish(args: &Args, name: &str, url: &str) -> Result<ServiceBrokerInput, CliError> {
+fn wish(args: &Args, name: &str, url: Option<&str>) -> Result<ServiceBrokerInput, CliError> {
     let ca_cert = args.ca_cert.as_deref().map(files::text).transpose().map_err(CliError::input)?;
+    let parameters = match (&args.params, args.arguments.as_slice()) {
+        (Some(json), _) => Some(files::json_map(json)?),
+        (None, []) => None,
+        (None, arguments) => Some(arguments_of(arguments)?),
+    };
     Ok(ServiceBrokerInput {
         name: Some(name.to_owned()),
-        url: Some(url.to_owned()),
-        builtin: None,
-        parameters: args.params.as_deref().map(files::json_map).transpose()?,
+        url: url.map(str::to_owned),
+        builtin: args.builtin.clone(),
+        parameters,
         authentication: None,
         tls: ca_cert.map(|pem| Tls { ca_cert: Some(pem), skip_verify: false }),
         profile: args.profile.clone(),
         service_classes: selection(&args.service_classes),
         tags: args.tag.tags(),
     })
+}
+
+/// `port=5432` and others, with the values as text: the server knows what they are to be. One that is wrong is not
+/// repeated, because it may hold a password.
+fn arguments_of(arguments: &[String]) -> Result<serde_json::Value, CliError> {
+    let pairs = arguments.iter().map(|argument| match argument.split_once('=') {
+        Some((key, value)) if !key.is_empty() => Ok((key.to_owned(), value.into())),
+        _ => {
+            Err(CliError::input("--param is not of the form KEY=VALUE, as in --param managed=true"))
+        }
+    });
+    Ok(serde_json::Value::Object(pairs.collect::<Result<_, _>>()?))
 }
 
 /// Which kind of login a secret holds, by its keys.

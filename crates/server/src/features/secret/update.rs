@@ -7,7 +7,10 @@ use dispatch_model::{
 };
 
 use super::shape;
-use crate::http::{Answer, ApiError, Call, call};
+use crate::{
+    features::service_broker,
+    http::{Answer, ApiError, Call, call},
+};
 
 pub async fn update(call: &Call) -> Result<Answer, ApiError> {
     let input: SecretInput = call.body()?;
@@ -33,6 +36,7 @@ pub async fn update(call: &Call) -> Result<Answer, ApiError> {
         .put_secret_values(call.organization, id, secret.spec.version, &values)
         .unseal_delete(before);
     call.platform.store.commit(batch).await?;
+    service_broker::login_changed(&call.platform, &call.scope, &name).await?;
     Answer::json(&shape::to_wire(call, &secret).await?)
 }
 

@@ -24,6 +24,7 @@ use dispatch_store::{Batch, BlobDigest, SealedKey, Stored};
 
 use super::{
     absorb::{Read, absorb},
+    own,
     plan::{Seen, Step, plan},
 };
 use crate::{
@@ -63,8 +64,9 @@ impl Reconciler for Controller {
 async fn reconcile(platform: &Arc<Platform>, id: Id<ServiceBroker>) -> Result<Next, Trouble> {
     let Some(broker) = controller::load::<ServiceBroker>(platform, id).await? else {
         platform.brokers.forget(id);
-        return Ok(Next::Done);
+        return own::end(platform, id).await;
     };
+    own::keep(platform, &broker).await;
     let seen = look(platform, id).await?;
     match plan(&broker, seen, platform.clock.now()) {
         Step::AwaitOthers => await_others(platform, broker).await,
@@ -82,7 +84,8 @@ async fn look(platform: &Platform, id: Id<ServiceBroker>) -> Result<Seen, Troubl
     // One that cannot be read cannot be asked to go, only waited for.
     let can_be_asked = |stored: &&Stored<ServiceInstance>| matches!(stored, Stored::Readable(instance) if instance.meta.deleting.is_none());
     let living = instances.iter().filter(can_be_asked).count();
-    Ok(Seen { living, leaving: instances.len() - living, orphans: orphans.len() })
+    let process_changed = platform.brokers.included.has_news(id);
+    Ok(Seen { living, leaving: instances.len() - living, orphans: orphans.len(), process_changed })
 }
 
 async fn fetch(platform: &Arc<Platform>, broker: Object<ServiceBroker>) -> Result<Next, Trouble> {
@@ -201,8 +204,12 @@ async fn await_others(platform: &Platform, broker: Object<ServiceBroker>) -> Res
     .await
 }
 
-/// Nothing refers to it any more: the broker, what was said about its classes, and the login that came with it.
+/// Nothing refers to it any more: the broker, what was said about its classes, and the login that came with it. The
+/// process of one that the server runs itself goes before, with all that it kept.
 async fn forget(platform: &Arc<Platform>, broker: Object<ServiceBroker>) -> Result<Next, Trouble> {
+    if let Err(why) = platform.brokers.included.remove(broker.meta.id).await {
+        return own::note(platform, broker, why.to_string()).await;
+    }
     let batch = leave(platform, Batch::system("broker deleted"), &broker).await?.delete(&broker);
     controller::commit(platform, "service_broker/forget", batch).await?;
     platform.brokers.forget(broker.meta.id);

@@ -119,6 +119,8 @@ async fn purge(call: &Call, name: &Name) -> Result<Answer, ApiError> {
             done => {
                 done?;
                 platform.brokers.forget(broker.meta.id);
+                // A process of the server's own, and what it kept, ends there.
+                platform.wakers.wake(Kind::ServiceBroker, id);
                 return Answer::json(&wire);
             }
         }

@@ -13,6 +13,7 @@ use dispatch_model::{
 };
 use url::Url;
 
+use super::builtin;
 use crate::http::{ApiError, Call};
 
 /// The wish in a request's body. Secrets that it names must exist.
@@ -21,21 +22,14 @@ pub(super) async fn spec(
     name: &Name,
     input: ServiceBrokerInput,
 ) -> Result<Spec, ApiError> {
-    if let Some(kind) = &input.builtin {
-        return Err(ApiError::new(
-            ErrorCode::NotImplemented,
-            format!(
-                "builtin {kind:?}: this version has no built-in brokers; start `dispatch broker` and give its url"
-            ),
-        ));
-    }
     let mut faults = Vec::new();
     let mut fault = |path: &str, message: String| {
         faults.push(Fault { path: path.to_owned(), message });
     };
-    let url = match &input.url {
-        None => return Err(ApiError::required("url")),
-        Some(text) => checked_url(text).unwrap_or_else(|why| {
+    let url = match (&input.url, &input.builtin) {
+        (None, None) => return Err(ApiError::required("url")),
+        (_, Some(_)) => String::new(),
+        (Some(text), None) => checked_url(text).unwrap_or_else(|why| {
             fault("/url", why);
             String::new()
         }),
@@ -49,7 +43,8 @@ pub(super) async fn spec(
     if tls.ca_cert.is_some() && tls.skip_verify {
         fault("/tls", "caCert and skipVerify exclude each other".to_owned());
     }
-    if input.parameters.as_ref().is_some_and(|value| !value.is_object()) {
+    let is_object = input.parameters.as_ref().is_none_or(serde_json::Value::is_object);
+    if input.builtin.is_none() && !is_object {
         fault("/parameters", "is not a JSON object".to_owned());
     }
     let profile = match input.profile.as_deref() {
@@ -62,10 +57,13 @@ pub(super) async fn spec(
             Profile::default()
         }),
     };
-    let classes = selection(input.service_classes).unwrap_or_else(|why| {
+    let classes = selection(input.service_classes.clone()).unwrap_or_else(|why| {
         fault("/serviceClasses", why);
         Selection::All
     });
+    let builtin = input.builtin.as_deref();
+    let builtin =
+        builtin.and_then(|kind| builtin::checked(kind, &input, &authentication, &mut faults));
     if !faults.is_empty() {
         let message = match faults.as_slice() {
             [one] => format!("service broker {name}: {} {}", one.path, one.message),
@@ -75,6 +73,7 @@ pub(super) async fn spec(
     }
     Ok(Spec {
         url,
+        builtin,
         parameters: input.parameters,
         authentication,
         tls: Tls { ca_cert: tls.ca_cert, skip_verify: tls.skip_verify },

@@ -2,6 +2,7 @@
 
 mod absorb;
 mod act;
+mod builtin;
 #[cfg(test)]
 mod crash;
 mod create;
@@ -9,6 +10,7 @@ mod delete;
 mod get;
 mod input;
 mod list;
+mod own;
 mod plan;
 #[cfg(test)]
 mod race;
@@ -22,6 +24,7 @@ pub use create::create;
 pub use delete::delete;
 pub use get::get;
 pub use list::list;
+pub use own::{login_changed, sweep};
 pub use refresh::refresh;
 pub use settle::settling;
 pub use update::update;

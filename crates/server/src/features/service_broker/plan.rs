@@ -12,6 +12,8 @@ pub(super) struct Seen {
     pub(super) leaving: usize,
     /// Attempts that are still to be cleaned up at the broker.
     pub(super) orphans: usize,
+    /// Its process, which the server runs itself, has come up or gone down since the catalogue was read.
+    pub(super) process_changed: bool,
 }
 
 #[derive(Debug, PartialEq, Eq)]
@@ -32,9 +34,12 @@ pub(super) fn plan(broker: &Object<ServiceBroker>, seen: Seen, now: Timestamp) -
     if broker.meta.deleting.is_some() {
         return match seen {
             Seen { living: 1.., .. } if broker.spec.cascade => Step::DeleteInstances,
-            Seen { living: 0, leaving: 0, orphans: 0 } => Step::Forget,
+            Seen { living: 0, leaving: 0, orphans: 0, .. } => Step::Forget,
             _ => Step::AwaitOthers,
         };
+    }
+    if seen.process_changed {
+        return Step::Fetch;
     }
     let status = &broker.status;
     if let Some(not_before) = status.retry.not_before.filter(|at| *at > now) {
@@ -74,6 +79,7 @@ mod tests {
             meta: Meta::new(id, organization, "b".parse().unwrap(), at(0), Tags::new()),
             spec: Spec {
                 url: "http://b".to_owned(),
+                builtin: None,
                 parameters: None,
                 authentication: Authentication::None,
                 tls: Tls::default(),
@@ -97,7 +103,19 @@ mod tests {
         Status { observed_generation, catalog: Some(catalog), ..Status::default() }
     }
 
-    const NOBODY: Seen = Seen { living: 0, leaving: 0, orphans: 0 };
+    const NOBODY: Seen = Seen { living: 0, leaving: 0, orphans: 0, process_changed: false };
+
+    #[test]
+    fn the_catalogue_is_read_at_once_when_the_process_of_a_broker_of_our_own_has_changed() {
+        let changed = Seen { process_changed: true, ..NOBODY };
+        let retry = Retry { tries: 2, not_before: Some(at(20)), last_error: None };
+        for status in [read(1), Status { retry, ..read(1) }] {
+            assert_eq!(plan(&broker(status), changed, at(10)), Step::Fetch);
+        }
+        let mut going = broker(read(1));
+        going.meta.deleting = Some(at(5));
+        assert_eq!(plan(&going, changed, at(10)), Step::Forget);
+    }
 
     #[test]
     fn the_catalogue_is_read_when_it_is_new_changed_asked_for_or_old() {
@@ -120,7 +138,7 @@ mod tests {
             let mut broker = broker(read(1));
             broker.meta.deleting = Some(at(5));
             broker.spec.cascade = cascade;
-            assert_eq!(plan(&broker, Seen { living, leaving, orphans }, at(10)), expect);
+            assert_eq!(plan(&broker, Seen { living, leaving, orphans, ..NOBODY }, at(10)), expect);
         };
         check(false, 0, 0, 0, Step::Forget);
         check(true, 2, 1, 0, Step::DeleteInstances);

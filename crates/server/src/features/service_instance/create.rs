@@ -75,7 +75,7 @@ async fn spec(
     let object = format!("service instance {name}");
     let what = format!("{}/{}", service.name, plan.name);
 
-    let given = parameters::merged(broker.spec.parameters.as_ref(), input.parameters)?;
+    let given = parameters::merged(broker.spec.default_parameters(), input.parameters)?;
     let secrets = names(input.secret_parameters)?;
     let all = with_secrets(call, given.clone(), &secrets).await?;
     parameters::check(&object, &what, plan.create_schema(), given.as_ref(), all.as_ref()).await?;
