@@ -15,6 +15,7 @@ mod formats;
 mod functions;
 mod help;
 mod images;
+mod included;
 mod instances;
 mod real_server;
 mod recorded;

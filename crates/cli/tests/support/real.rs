@@ -80,6 +80,15 @@ impl Server {
         assert!(status.success(), "the server ended with {status}: {}", self.log());
     }
 
+    /// Ends it as a crash does, and waits for that.
+    pub fn kill(mut self) {
+        self.end();
+    }
+
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
     pub fn signal(&self, signal: Signal) {
         kill_process(Pid::from_raw(i32::try_from(self.child.id()).unwrap()).unwrap(), signal)
             .unwrap();
@@ -106,7 +115,7 @@ impl Server {
         uids.collect()
     }
 
-    fn log(&self) -> String {
+    pub fn log(&self) -> String {
         self.log.text.lock().unwrap().clone()
     }
 
