@@ -3,6 +3,7 @@
 use std::{
     collections::BTreeSet,
     fs::{self, Permissions},
+    io::{Read as _, Write as _},
     net::TcpStream,
     os::unix::fs::{MetadataExt as _, PermissionsExt as _},
     path::{Path, PathBuf},
@@ -273,6 +274,18 @@ fn the_administrators_password_is_nowhere_but_with_the_two() {
         (seen.contains("READY") && !seen.contains("does not run")).then_some(())
     });
     place.run("create servicebinding more db --wait");
+
+    // Other parameters: another process, with the instances as they were.
+    let before = place.broker().unwrap();
+    let document = serde_json::json!({
+        "kind": "ServiceBroker", "name": "pg", "builtin": "postgresql",
+        "authentication": {"secret": "pg-admin"}, "tls": {"caCert": cluster.ca_pem()},
+        "parameters": {"host": "localhost", "port": cluster.port(), "dedicatedPorts": "none"},
+    });
+    fs::write(place.home.path().join("broker.yaml"), document.to_string()).unwrap();
+    place.run("update -f broker.yaml");
+    place.another_broker(before);
+    place.run("create servicebinding others db --wait");
     place.run("delete servicebroker pg --cascade --wait");
     assert!(place.is_empty());
     assert!(!server.log().contains(PASSWORD));
@@ -281,6 +294,25 @@ fn the_administrators_password_is_nowhere_but_with_the_two() {
     place.server.take().unwrap().finish();
     drop(admin);
     cluster.stop();
+}
+
+#[test]
+fn the_broker_is_called_by_its_server_and_by_nobody_else() {
+    let mut place = Place::new(&[]);
+    place.run("create servicebroker pg --builtin postgresql --param managed=true --wait");
+    let log = place.server.as_ref().unwrap().log();
+    let address = log.split("\"address\":\"").nth(1).unwrap().split('"').next().unwrap();
+    // Without the token it says nothing, and as a broker of somebody's it may not be dialled.
+    let mut stream = TcpStream::connect(address).unwrap();
+    stream.write_all(b"GET /v2/catalog HTTP/1.0\r\nX-Broker-API-Version: 2.17\r\n\r\n").unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    assert!(answer.starts_with("HTTP/1.0 401 "), "{answer}");
+    let (good, text) = place.try_run(&format!("create servicebroker other http://{address}"));
+    assert!(!good && text.contains("an address of this server itself"), "{text}");
+    place.run("delete servicebroker pg --wait");
+    assert!(place.is_empty());
+    place.server.take().unwrap().finish();
 }
 
 #[test]

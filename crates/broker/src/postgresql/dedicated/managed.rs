@@ -64,7 +64,10 @@ pub enum ManagedError {
     /// No programs.
     #[error("a PostgreSQL of the broker's own needs PostgreSQL's programs on this machine: {0}")]
     Programs(#[source] io::Error),
-    /// Its user, its directory, its certificate.
+    /// No user.
+    #[error("a PostgreSQL of the broker's own has no user to run as: {0}")]
+    Account(#[source] io::Error),
+    /// Its directory, its certificate.
     #[error(transparent)]
     Machine(#[from] DedicatedError),
     /// Its port.
@@ -94,7 +97,7 @@ impl Managed {
         data: &DataDirectory,
         key: &BrokerKey,
     ) -> Result<Self, ManagedError> {
-        let account = Account::find().map_err(DedicatedError::Account)?;
+        let account = Account::find().map_err(ManagedError::Account)?;
         let programs = match &settings.programs {
             Some(path) => path.clone(),
             None => account::programs().map_err(ManagedError::Programs)?,

@@ -77,3 +77,51 @@ pub async fn sweep(platform: &Arc<Platform>) -> Result<(), ReadError> {
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use crate::testing::TestServer;
+
+    /// The program of these tests is no broker: it ends at once.
+    #[tokio::test]
+    async fn brokers_of_our_own_are_bounded_and_one_that_does_not_start_or_go_says_why() {
+        let server = TestServer::start().await;
+        let register = async |name: &str| {
+            let body =
+                json!({"name": name, "builtin": "postgresql", "parameters": {"managed": true}});
+            let made = server.post("/v1/servicebroker", &body).await;
+            assert_eq!(
+                (made.status, &made.body["status"]),
+                (201, &json!("ERROR")),
+                "{}",
+                made.text
+            );
+            assert_eq!(
+                (&made.body["url"], &made.body["builtin"]),
+                (&json!(""), &json!("postgresql"))
+            );
+            made.body["reason"][0].as_str().unwrap().to_owned()
+        };
+        for number in 1..=32 {
+            let why = register(&format!("b{number}")).await;
+            assert!(
+                why.starts_with("the broker does not run: it ended with exit status: "),
+                "{why}"
+            );
+        }
+        assert_eq!(register("more").await, "the server runs 32 brokers of its own, and no more");
+        // A place is free, although its directory could not be removed.
+        server.delete("/v1/servicebroker/b1").await;
+        let why = server
+            .until("/v1/servicebroker/b1", |seen| {
+                seen.body["reason"][0].as_str().map(str::to_owned)
+            })
+            .await;
+        assert!(why.starts_with("what the broker keeps running could not be stopped: "), "{why}");
+        assert_eq!(server.get("/v1/servicebroker/b1").await.body["status"], "DELETING");
+        assert!(register("again").await.starts_with("the broker does not run: "));
+        server.running.stop().await;
+    }
+}
