@@ -43,8 +43,9 @@ impl Place {
         let mut json: serde_json::Value =
             serde_json::from_str(&fs::read_to_string(&config).unwrap()).unwrap();
         let port = self.server.as_ref().map(|server| server.port);
-        for context in json["contexts"].as_object_mut().unwrap().values_mut() {
-            context["port"] = port.into();
+        let contexts = json.get_mut("contexts").and_then(|all| all.as_object_mut()).unwrap();
+        for context in contexts.values_mut().filter_map(|context| context.as_object_mut()) {
+            context.insert("port".to_owned(), port.into());
         }
         fs::write(&config, json.to_string()).unwrap();
     }

@@ -62,10 +62,10 @@ impl ManagedOptions {
 #[derive(Debug, thiserror::Error)]
 pub enum ManagedError {
     /// No programs.
-    #[error("a PostgreSQL of the broker's own needs PostgreSQL's programs on this machine: {0}")]
+    #[error("a PostgreSQL of the broker's own needs PostgreSQL's programs on this machine")]
     Programs(#[source] io::Error),
     /// No user.
-    #[error("a PostgreSQL of the broker's own has no user to run as: {0}")]
+    #[error("a PostgreSQL of the broker's own has no user to run as")]
     Account(#[source] io::Error),
     /// Its directory, its certificate.
     #[error(transparent)]

@@ -23,7 +23,7 @@ pub enum RemoveError {
     #[error("the server in {} is still there: {why}", path.display())]
     Cluster { path: PathBuf, why: String },
     /// As whom they run.
-    #[error("the servers have no user: {0}")]
+    #[error("the servers have no user")]
     Account(#[source] io::Error),
 }
 

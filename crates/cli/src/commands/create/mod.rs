@@ -67,7 +67,7 @@ enum Create {
         alias = "broker",
         override_usage = "dispatch create servicebroker NAME URL [flags]\n  dispatch create servicebroker NAME --builtin postgresql --param managed=true [flags]"
     )]
-    Servicebroker(service_broker::Args),
+    Servicebroker(Box<service_broker::Args>),
     /// Make a class of a broker available
     #[command(
         alias = "class",
@@ -118,7 +118,7 @@ pub fn run(app: &App, args: Args) -> Result<Outcome, CliError> {
         Some(Create::SeedImages(args)) => seed_images::run(app, args),
         Some(Create::Secret(args)) => app.connected(|session| secret::run(session, args)),
         Some(Create::Servicebroker(args)) => {
-            app.connected(|session| service_broker::run(session, args))
+            app.connected(|session| service_broker::run(session, *args))
         }
         Some(Create::Serviceclass(args)) => {
             app.connected(|session| service_class::run(session, args))

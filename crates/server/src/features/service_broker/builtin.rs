@@ -2,9 +2,12 @@
 //! its parameters are its arguments.
 
 use dispatch_api::{Fault, service_broker::ServiceBrokerInput};
-use dispatch_model::service_broker::{Authentication, Builtin};
+use dispatch_model::service_broker::{Authentication, Builtin, Spec};
 
-use crate::included::arguments::{self, LOGIN};
+use crate::{
+    http::ApiError,
+    included::arguments::{self, LOGIN},
+};
 
 /// The kind that is meant, with every fault added to the others.
 pub(super) fn checked(
@@ -57,6 +60,25 @@ pub(super) fn checked(
         _ => {}
     }
     Some(kind)
+}
+
+/// A change may not leave a process, or a server that it has made, with the instances on it, to nobody.
+pub(super) fn unmoved(before: &Spec, after: &Spec) -> Result<(), ApiError> {
+    let is_managed = |spec: &Spec| {
+        let arguments = |kind| arguments::check(kind, spec.parameters.as_ref()).ok();
+        spec.builtin.and_then(arguments).is_some_and(|arguments| arguments.managed)
+    };
+    let (path, what) = if before.builtin != after.builtin {
+        ("/builtin", "cannot be changed")
+    } else if is_managed(before) != is_managed(after) {
+        ("/parameters/managed", "cannot be changed, because the instances stay where they are")
+    } else {
+        return Ok(());
+    };
+    let message = format!("{what}; delete the broker and register it again, or another one");
+    let fault = Fault { path: path.to_owned(), message };
+    let words = format!("{} {}", fault.path, fault.message);
+    Err(ApiError::bad_request(words).with_faults(vec![fault]))
 }
 
 #[cfg(test)]

@@ -112,6 +112,21 @@ mod tests {
             );
         }
         assert_eq!(register("more").await, "the server runs 32 brokers of its own, and no more");
+        // What would leave a process to nobody is refused.
+        let secret = json!({"name": "admin", "secrets": {"username": "u", "password": "p"}});
+        server.post("/v1/secret", &secret).await;
+        let authentication = json!({"secret": "admin"});
+        for (path, body) in [
+            ("/builtin", json!({"url": "http://127.0.0.1:1"})),
+            (
+                "/parameters/managed",
+                json!({"builtin": "postgresql", "parameters": {"host": "127.0.0.1"}, "authentication": authentication}),
+            ),
+        ] {
+            let answer = server.put("/v1/servicebroker/b2", &body).await;
+            let found = (answer.status, &answer.body["faults"][0]["path"]);
+            assert_eq!(found, (400, &json!(path)), "{}", answer.text);
+        }
         // A place is free, although its directory could not be removed.
         server.delete("/v1/servicebroker/b1").await;
         let why = server

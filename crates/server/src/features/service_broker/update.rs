@@ -3,7 +3,7 @@
 use dispatch_api::service_broker::ServiceBrokerInput;
 use dispatch_model::{Kind, service_broker::ServiceBroker};
 
-use super::{input, shape};
+use super::{builtin, input, shape};
 use crate::http::{Answer, ApiError, Call, call};
 
 pub async fn update(call: &Call) -> Result<Answer, ApiError> {
@@ -20,7 +20,9 @@ pub async fn update(call: &Call) -> Result<Answer, ApiError> {
         broker.meta.tags = call::tags(Some(tags))?;
     }
     let refresh = broker.spec.refresh + 1;
-    broker.spec = input::spec(call, &name, input).await?;
+    let spec = input::spec(call, &name, input).await?;
+    builtin::unmoved(&broker.spec, &spec)?;
+    broker.spec = spec;
     broker.spec.refresh = refresh;
     broker.meta.modified = call.now;
     let id = broker.meta.id.uuid();
