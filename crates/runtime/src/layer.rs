@@ -141,7 +141,7 @@ impl Layers {
                 Err(source) => return Err(LayerError::Io { what: "rename to", path, source }),
             }
         }
-        self.remember(organization, key, layer)?;
+        self.remember(organization, key, layer, &staged)?;
         Ok((held, size))
     }
 
@@ -149,12 +149,18 @@ impl Layers {
         self.root.join(BY_KEY).join(organization.to_string()).join(key.to_string())
     }
 
-    fn remember(&self, organization: Uuid, key: Digest, layer: Digest) -> Result<(), LayerError> {
+    fn remember(
+        &self,
+        organization: Uuid,
+        key: Digest,
+        layer: Digest,
+        staged: &Staged,
+    ) -> Result<(), LayerError> {
         let path = self.key_path(organization, key);
         let dir = self.root.join(BY_KEY).join(organization.to_string());
         make_dir(&dir)?;
-        // Named by both, so that two builds of one key at one time write the same or other files.
-        let temporary = dir.join(format!("{MAKING}{key}-{layer}"));
+        // Each build writes a file of its own: there may be two of one key at one time.
+        let temporary = staged.dir.join("key");
         fs::write(&temporary, format!("{layer}\n")).map_err(failed("write", &temporary))?;
         fs::rename(&temporary, &path).map_err(failed("write", &path))
     }

@@ -366,3 +366,30 @@ fn digests_are_written_and_read() {
         Digest::of_parts([b"a".as_slice(), b"bc"])
     );
 }
+
+#[test]
+fn builds_of_one_key_at_one_time_are_all_kept() {
+    let place = tempfile::tempdir().unwrap();
+    let layers = Layers::open(place.path().join("layers")).unwrap();
+    for round in 0..100u128 {
+        let key = Digest::of(&round.to_le_bytes());
+        let begin = std::sync::Barrier::new(4);
+        std::thread::scope(|scope| {
+            let builds: Vec<_> = (0..4u128)
+                .map(|number| {
+                    let staged = layers.stage(Uuid::from_u128(round * 4 + number)).unwrap();
+                    std::fs::write(staged.output().join("a"), "a").unwrap();
+                    let (layers, begin) = (&layers, &begin);
+                    scope.spawn(move || {
+                        begin.wait();
+                        layers.keep(staged, Uuid::nil(), key, LIMITS).map(drop)
+                    })
+                })
+                .collect();
+            for build in builds {
+                build.join().unwrap().unwrap();
+            }
+        });
+        assert!(layers.find(Uuid::nil(), key).is_some());
+    }
+}
