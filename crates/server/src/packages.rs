@@ -7,6 +7,7 @@ pub mod manifest;
 pub mod npm;
 pub mod pip;
 mod plan;
+mod way;
 mod words;
 
 use std::path::PathBuf;

@@ -175,7 +175,7 @@ mod tests {
         check("12345", 9, 4, Err(ErrorCode::Unavailable)).await;
     }
 
-    #[tokio::test]
+    #[tokio::test(start_paused = true)]
     async fn what_stops_coming_gives_its_room_back() {
         let pace = Pace { silence: SHORT, span: LONG, span_bytes: 1 };
         let (read, room) = read(pieces(b"12").chain(stream::pending()), pace).await;
@@ -184,7 +184,7 @@ mod tests {
     }
 
     /// A byte now and then is no progress, however regular.
-    #[tokio::test]
+    #[tokio::test(start_paused = true)]
     async fn what_comes_drop_by_drop_is_refused_and_what_keeps_its_pace_is_not() {
         let drops = || {
             stream::repeat(()).then(async |()| {

@@ -8,7 +8,7 @@ use std::{fmt, path::PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use super::{Address, plan::host_and_port};
+use super::{Address, way};
 
 pub use found::found;
 pub use plan::plan;
@@ -100,12 +100,7 @@ impl Config {
         let why =
             "it must hold //HOST/PATH/:_authToken=TOKEN, or with :_auth, :username, :_password";
         good.then_some(()).ok_or(("credentials", why.to_owned()))?;
-        for host in &self.hosts {
-            host_and_port(host).ok_or(("hosts", format!("{host:?} is not HOST[:PORT]")))?;
-        }
-        let good = self.proxy.is_empty() || self.proxy.proxy().is_some();
-        let why = "it must be http://[USER:PASSWORD@]HOST:PORT; other kinds of proxy are not known";
-        good.then_some(()).ok_or(("proxy", why.to_owned()))
+        way::check(&self.hosts, &self.proxy)
     }
 }
 

@@ -9,7 +9,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Address, plan::host_and_port};
+use super::{Address, way};
 
 pub use found::found;
 pub use plan::{directories, plan};
@@ -74,13 +74,7 @@ impl Config {
             let why = "it must hold http or https URLs and absolute directories";
             good.then_some(()).ok_or(("find_links", why.to_owned()))?;
         }
-        for host in &self.hosts {
-            host_and_port(host).ok_or(("hosts", format!("{host:?} is not HOST[:PORT]")))?;
-        }
-        let good = self.proxy.is_empty() || self.proxy.proxy().is_some();
-        let why = "it must be http://[USER:PASSWORD@]HOST:PORT; other kinds of proxy are not known";
-        good.then_some(()).ok_or(("proxy", why.to_owned()))?;
-        Ok(())
+        way::check(&self.hosts, &self.proxy)
     }
 }
 

@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, path::PathBuf};
 
 use super::{Config, Line};
-use crate::packages::{Address, Lookup};
+use crate::packages::{Address, Lookup, way};
 
 /// Longer files are not npm's.
 const FILE_BYTES_MAX: u64 = 1 << 20;
@@ -84,23 +84,9 @@ fn take(options: &BTreeMap<String, String>, variable: Lookup<'_>) -> Config {
     let bundle = || bundle.iter().find_map(|name| variable(name));
     config.certificates =
         option("cafile").map(str::to_owned).or_else(bundle).unwrap_or_default().into();
-    let of_environment = ["https_proxy", "HTTPS_PROXY", "http_proxy", "HTTP_PROXY"];
-    let of_environment = of_environment.iter().find_map(|name| variable(name));
-    let proxy = option("https-proxy").or_else(|| option("proxy")).map(str::to_owned);
-    if let Some(text) = proxy.or(of_environment) {
-        let address = Address::new(text);
-        match address.proxy() {
-            Some(_) => config.proxy = address,
-            None => {
-                let why = "the proxy is not of the form http://HOST:PORT";
-                config.not_used.push(why.to_owned());
-            }
-        }
-    }
-    let bypass = ["no_proxy", "NO_PROXY"].iter().find_map(|name| variable(name));
-    let bypass = option("noproxy").map(str::to_owned).or(bypass).unwrap_or_default();
-    let bypass = bypass.split([',', ' ']).filter(|host| !host.is_empty());
-    config.no_proxy = bypass.map(str::to_owned).collect();
+    let proxy = option("https-proxy").or_else(|| option("proxy"));
+    config.proxy = way::proxy(proxy, &config.registry, variable, &mut config.not_used);
+    config.no_proxy = way::bypass(option("noproxy"), variable);
     config
 }
 

@@ -9,7 +9,7 @@ use super::{
     Config,
     file::{self, FILE_BYTES_MAX, Sections},
 };
-use crate::packages::{Address, Lookup};
+use crate::packages::{Address, Lookup, way};
 
 /// The settings that the environment and pip's files stand for. What cannot be used is noted in `not_used`.
 pub fn found(variable: Lookup<'_>) -> Config {
@@ -124,32 +124,10 @@ fn take(options: &BTreeMap<String, String>, variable: Lookup<'_>) -> Config {
             not_used.push(format!("{key} names a file of the server's user"));
         }
     }
-    let proxy = option("proxy").map(str::to_owned);
-    if let Some(text) = proxy.or_else(|| environment_proxy(&config, variable)) {
-        let address = Address::new(text);
-        if address.proxy().is_some() {
-            config.proxy = address;
-        } else {
-            not_used.push("the proxy is not of the form http://HOST:PORT".to_owned());
-        }
-    }
-    let no_proxy = ["no_proxy", "NO_PROXY"].iter().find_map(|name| variable(name));
-    let no_proxy = no_proxy.unwrap_or_default();
-    let hosts = no_proxy.split([',', ' ']).map(str::trim).filter(|host| !host.is_empty());
-    config.no_proxy = hosts.map(str::to_owned).collect();
+    config.proxy = way::proxy(option("proxy"), &config.index_url, variable, &mut not_used);
+    config.no_proxy = way::bypass(None, variable);
     config.not_used = not_used;
     config
-}
-
-/// As pip's HTTP library looks for it; small letters win.
-fn environment_proxy(config: &Config, variable: Lookup<'_>) -> Option<String> {
-    let plain = config.index_url.web().is_some_and(|web| web.plain);
-    let names: [&str; 4] = if plain {
-        ["http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"]
-    } else {
-        ["https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"]
-    };
-    names.iter().find_map(|name| variable(name))
 }
 
 #[cfg(test)]
