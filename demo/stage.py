@@ -146,18 +146,67 @@ class Stage:
         if done.returncode != 0:
             raise Deviation(f"{arguments[0]}: {done.stderr.strip()}")
 
-    def sql(self, statement, database="postgres", user="dispatch_admin", password=None):
-        """One statement through psql; (worked, output)."""
+    def sql(self, statement, database="postgres"):
+        """One statement of the shared server's administrator; (worked, output)."""
+        return self._psql(statement, "127.0.0.1", self.pg_port, database, "dispatch_admin", self.admin_password, self.ca)
+
+    def sql_as(self, login, statement):
+        """One statement with the credentials of a binding, through its own authority; (worked, output)."""
+        authority = self.directory / "binding-ca.pem"
+        authority.write_text(login["caCertificate"])
+        return self._psql(statement, login["host"], login["port"], login["database"], login["username"],
+                          login["password"], authority)
+
+    def _psql(self, statement, host, port, database, user, password, authority):
         environment = {
-            "PATH": os.environ["PATH"], "PGPASSWORD": password or self.admin_password, "PGSSLMODE": "verify-full",
-            "PGSSLROOTCERT": str(self.ca), "PGCONNECT_TIMEOUT": "5", "LANG": "C.UTF-8",
+            "PATH": os.environ["PATH"], "PGPASSWORD": password, "PGSSLMODE": "verify-full",
+            "PGSSLROOTCERT": str(authority), "PGCONNECT_TIMEOUT": "5", "LANG": "C.UTF-8",
         }
         done = subprocess.run(
-            [str(self.pg_bin / "psql"), "-h", "127.0.0.1", "-p", str(self.pg_port), "-U", user, "-d", database,
+            [str(self.pg_bin / "psql"), "-h", host, "-p", str(port), "-U", user, "-d", database,
              "-X", "-A", "-t", "-c", statement],
             capture_output=True, text=True, env=environment,
         )
         return done.returncode == 0, (done.stdout or done.stderr).strip()
+
+    # PostgreSQL servers that the broker makes
+
+    def clusters(self):
+        """Their directories."""
+        return sorted((self.directory / "broker/clusters").glob("*"))
+
+    def of_clusters(self):
+        """{process id: whether it is a server's first}, of all that works in their directories."""
+        found = {}
+        for process in pathlib.Path("/proc").glob("[0-9]*"):
+            try:
+                place = pathlib.Path(os.readlink(process / "cwd").removesuffix(" (deleted)"))
+            except OSError:
+                continue
+            if place.is_relative_to(self.directory / "broker/clusters"):
+                pid = int(process.name)
+                found[pid] = self._postmaster(place) == pid
+        return found
+
+    def _postmaster(self, place):
+        try:
+            return int((place / "postmaster.pid").read_text().split()[0])
+        except (OSError, ValueError, IndexError):
+            return None
+
+    def _end_clusters(self):
+        """They outlive the broker, and must not outlive the demo."""
+        for how in (signal.SIGQUIT, signal.SIGKILL):
+            for pid, first in self.of_clusters().items():
+                try:
+                    if first or how == signal.SIGKILL:
+                        os.kill(pid, how)
+                except ProcessLookupError:
+                    pass
+            try:
+                return wait_for("the end of the broker's PostgreSQL", lambda: not self.of_clusters(), 10)
+            except Deviation:
+                continue
 
     # Broker and server
 
@@ -226,6 +275,18 @@ class Stage:
         except (OSError, http.client.HTTPException, ValueError) as error:
             return 0, str(error)
 
+    def ask_broker(self, path):
+        """The status with which the broker answers."""
+        request = urllib.request.Request(
+            f"http://127.0.0.1:{self.broker_port}{path}",
+            headers={"Authorization": f"Bearer {self.broker_token}", "X-Broker-API-Version": "2.17"},
+        )
+        try:
+            with urllib.request.urlopen(request, timeout=10) as answer:
+                return answer.status
+        except urllib.error.HTTPError as error:
+            return error.code
+
     def kill(self, name):
         """As a power cut does: without a word."""
         process = next(process for known, process in reversed(self.processes) if known == name)
@@ -246,5 +307,6 @@ class Stage:
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()
+        self._end_clusters()
         if not keep:
             shutil.rmtree(self.directory, ignore_errors=True)

@@ -9,6 +9,7 @@ import os
 import pathlib
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -52,20 +53,25 @@ def broker(show, stage, d):
 
 
 def instance(show, stage, d):
-    show.heading("A developer asks for a database.")
-    wrong = show.command(d, "create", "serviceinstance", "azure-pg", "postgresql", "shared-small",
+    show.heading("A developer asks for a database server. The plan is asynchronous: these are the broker's own words.")
+    wrong = show.command(d, "create", "serviceinstance", "azure-pg", "postgresql", "dedicated",
                          "--params", '{"storge": 2}', expect=1)
-    show.expect("nothing made by wrong parameters", stage.sql("SELECT count(*) FROM pg_database")[1], "3")
+    show.expect("made by wrong parameters", stage.clusters(), [])
     show.expect("standard output of a refusal", wrong, "")
-    show.command(d, "create", "serviceinstance", "azure-pg", "postgresql", "shared-small", "--wait")
+    show.command(d, "create", "serviceinstance", "azure-pg", "postgresql", "dedicated",
+                 "--params", '{"storage": 2}', "--wait")
+    for words in ("initialising the cluster", "starting on port", "READY in"):
+        show.expect(f"the broker to say {words!r}", any(words in text for text in show.seen), True)
     found = json.loads(subprocess.run([d, "get", "serviceinstance", "azure-pg", "--json"], env=stage.environment,
                                       capture_output=True, text=True, check=True).stdout)
     show.expect("status", (found["status"], found["binding"]["status"]), ("READY", "READY"))
     show.expect("secret's name", found["binding"]["secret"], found["id"])
     # The secret is named by the instance's id; so is the database.
     show.command(d, "get", "secret", found["id"])
-    ok, exists = stage.sql(f"SELECT count(*) FROM pg_database WHERE datname = '{found['id']}'")
-    show.expect("databases of the instance's name", exists, "1")
+    login = secret_values(stage, found["id"])
+    show.expect("the database", stage.sql_as(login, "SELECT current_database()"), (True, found["id"]))
+    (cluster,) = stage.clusters()
+    show.expect("its server's port", (cluster / "data/postmaster.pid").read_text().split()[3], login["port"])
     return found["id"]
 
 
@@ -88,7 +94,8 @@ def function(show, stage, d, service):
         show.expect("logs", run["logs"]["stdout"], [f"num: {row['num']}, data: {row['data']}" for row in rows])
     run = show.json(d, "exec", "pg-example", "--wait", "--input", '{"data": 7}', brief=output_of)
     show.expect("type of error", run.get("error", {}).get("type"), "InputError")
-    show.expect("rows in the database", stage.sql("SELECT count(*) FROM rows", database=service)[1], "2")
+    rows = stage.sql_as(secret_values(stage, service), "SELECT count(*) FROM rows")
+    show.expect("rows in the database", rows, (True, "2"))
 
 
 def over_https(show, stage, d):
@@ -103,14 +110,20 @@ def over_https(show, stage, d):
     show.expect("status over plain HTTP", plain.strip(), "426")
 
 
-def confined(show, stage, d):
+def confined(show, stage, d, service):
     show.heading("It can reach its database and nothing else.")
     show.command(d, "create", "function", "python3-pg", "probe", ROOT / "demo/probe.py", "--service", "azure-pg",
                  "--wait")
-    database = f"127.0.0.1:{stage.pg_port}"
-    targets = [database, f"127.0.0.1:{stage.server_port}", f"127.0.0.1:{stage.broker_port}",
-               f"127.0.0.2:{stage.pg_port}", "169.254.169.254:80"]
-    run = show.json(d, "exec", "probe", "--wait", "--input", json.dumps({"targets": targets}), brief=output_of)
+    port = secret_values(stage, service)["port"]
+    database = f"127.0.0.1:{port}"
+    # The shared PostgreSQL, control plane, broker, and somebody else on the database's port: all there, seen from here.
+    others = [f"127.0.0.1:{stage.pg_port}", f"127.0.0.1:{stage.server_port}", f"127.0.0.1:{stage.broker_port}",
+              f"127.0.0.2:{port}"]
+    with socket.create_server(("127.0.0.2", int(port))):
+        for host, near in (target.split(":") for target in others):
+            socket.create_connection((host, int(near)), timeout=5).close()
+        targets = [database, *others, "169.254.169.254:80"]
+        run = show.json(d, "exec", "probe", "--wait", "--input", json.dumps({"targets": targets}), brief=output_of)
     show.expect("what it reached", run.get("output", {}).get("reached"), [database])
 
 
@@ -149,11 +162,10 @@ def rotation(show, stage, d, service):
     show.expect(f"whether {RATE} calls a second were made", report["calls"] >= 0.9 * due, True)
     after = secret_values(stage, service)
     show.expect("whether the login is new", after["username"] != before["username"], True)
-    login = {"database": service, "user": before["username"], "password": before["password"]}
-    show.expect("whether the old login is accepted", stage.sql("SELECT 1", **login)[0], False)
-    sessions = stage.sql(f"SELECT count(*) FROM pg_stat_activity WHERE usename = '{before['username']}'")[1]
-    show.expect("sessions of the old login", sessions, "0")
-    show.line(f"  the old login is refused by PostgreSQL, and none of its sessions is open")
+    show.expect("whether the old login is accepted", stage.sql_as(before, "SELECT 1")[0], False)
+    sessions = stage.sql_as(after, f"SELECT count(*) FROM pg_stat_activity WHERE usename = '{before['username']}'")
+    show.expect("sessions of the old login", sessions, (True, "0"))
+    show.line("  the old login is refused by PostgreSQL, and none of its sessions is open")
     return [before["password"], after["password"]]
 
 
@@ -179,13 +191,16 @@ def away(show, stage, d, service):
     for noun, name in (("api", "post-pg-example"), ("function", "rows"), ("function", "probe"),
                        ("function", "pg-example"), ("serviceinstance", "azure-pg")):
         show.command(d, "delete", noun, name, "--wait", "--yes")
+    show.expect("what the broker says of the instance", stage.ask_broker(f"/v2/service_instances/{service}"), 404)
     show.command(d, "delete", "servicebroker", "pg", "--wait")
-    left = stage.sql(f"SELECT count(*) FROM pg_database WHERE datname = '{service}'")[1]
-    roles = stage.sql("SELECT count(*) FROM pg_roles WHERE rolname NOT LIKE 'pg\\_%' AND rolname <> 'dispatch_admin'")[1]
-    show.expect("databases left", left, "0")
-    show.expect("roles left", roles, "0")
+    show.expect("servers left", (stage.clusters(), stage.of_clusters()), ([], {}))
+    # Nothing was ever made on the shared server, which the broker could use as well.
+    show.expect("databases there", stage.sql("SELECT count(*) FROM pg_database"), (True, "3"))
+    roles = stage.sql("SELECT count(*) FROM pg_roles WHERE rolname NOT LIKE 'pg\\_%' AND rolname <> 'dispatch_admin'")
+    show.expect("roles there", roles, (True, "0"))
+    show.expect("the secret", stage.call("GET", f"/v1/secret/{service}")[0], 404)
     wait_for("the end of the last worker", lambda: not workers_of(stage))
-    show.line("  database, roles, secret, workers: gone (checked in PostgreSQL and in /proc)")
+    show.line("  database, roles, cluster, secret, workers: gone (checked at the broker, in PostgreSQL, in /proc)")
 
 
 def workers_of(stage):
@@ -220,7 +235,7 @@ def main():
         service = instance(show, stage, d)
         function(show, stage, d, service)
         over_https(show, stage, d)
-        confined(show, stage, d)
+        confined(show, stage, d, service)
         passwords = rotation(show, stage, d, service)
         hidden(show, stage, passwords)
         show.line("  and the passwords are in no command, output, process list or file here (searched for them)")
@@ -257,7 +272,10 @@ def say_how_to_go_on(show, stage):
     show.line("it goes on running. In another terminal:")
     show.line(f"  export HOME={stage.home} PATH={stage.dispatch.parent}:$PATH")
     show.line("  dispatch get functions")
-    show.line(f"and to end it: kill {' '.join(str(p.pid) for _, p in reversed(stage.processes))}; rm -r {stage.directory}")
+    ours = [str(process.pid) for _, process in reversed(stage.processes)]
+    # The broker's servers outlive it.
+    first = [str(pid) for pid, first in stage.of_clusters().items() if first]
+    show.line(f"and to end it: kill {' '.join(ours)}; kill -QUIT {' '.join(first)}; rm -r {stage.directory}")
 
 
 if __name__ == "__main__":
