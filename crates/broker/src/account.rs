@@ -101,7 +101,7 @@ impl Account {
 }
 
 /// The directory with the programs of the newest PostgreSQL.
-pub(crate) fn programs() -> io::Result<PathBuf> {
+pub fn programs() -> io::Result<PathBuf> {
     let mut found: Vec<(u32, PathBuf)> = fs::read_dir("/usr/lib/postgresql")
         .into_iter()
         .flatten()

@@ -21,6 +21,7 @@ mod real_server;
 mod recorded;
 mod secrets;
 mod seed;
+mod starting;
 mod support;
 mod watching;
 

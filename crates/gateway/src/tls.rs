@@ -85,6 +85,18 @@ pub fn load_or_create(directory: &Path, names: &[String]) -> Result<OwnCertifica
     Ok(OwnCertificate { config, certificate, created })
 }
 
+/// Looks at what [`load_or_create`] would find, and changes nothing. `false` if there is none yet.
+pub fn check(directory: &Path) -> Result<bool, TlsError> {
+    let path = directory.join(OWN_FILE);
+    match fs::read(&path) {
+        Ok(pem) => from_pem(&pem, &pem, &path.display().to_string()).map(|_| true),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+        // What is above it is somebody else's to tell.
+        Err(error) if error.kind() == io::ErrorKind::NotADirectory => Ok(false),
+        Err(source) => Err(TlsError::Read { path, source }),
+    }
+}
+
 /// A certificate (with its chain, leaf first) and its private key from two PEM files, which may be one.
 pub fn load(certificate: &Path, key: &Path) -> Result<Arc<ServerConfig>, TlsError> {
     let read = |path: &Path| {

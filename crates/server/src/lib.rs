@@ -19,6 +19,7 @@ mod http;
 pub mod included;
 pub mod packages;
 mod platform;
+pub mod preflight;
 mod proxy;
 mod reload;
 pub mod run_as;

@@ -59,3 +59,20 @@ impl Build {
 
 /// The value of a variable of the environment.
 type Lookup<'a> = &'a dyn Fn(&str) -> Option<String>;
+
+/// A setting as people may see it: the value of a dotted key without user, password and token.
+pub fn without_credentials(key: &str, value: toml::Value) -> toml::Value {
+    use toml::Value;
+    let shown = |text: String| match key.rsplit('.').next() {
+        Some("credentials" | "scopes") => format!("{:?}", npm::Line::of_settings(text)),
+        _ if text.contains('@') => address::bare(&text),
+        _ => text,
+    };
+    match value {
+        Value::Array(list) => {
+            Value::Array(list.into_iter().map(|item| without_credentials(key, item)).collect())
+        }
+        Value::String(text) if key.starts_with("build.") => Value::String(shown(text)),
+        other => other,
+    }
+}

@@ -10,7 +10,7 @@ use std::{
 
 use nix::{
     errno::Errno,
-    unistd::{Gid, Uid, User, setgroups, setresgid, setresuid},
+    unistd::{Gid, Uid, User, setfsgid, setfsuid, setgroups, setresgid, setresuid},
 };
 use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags, chownat, open, openat, statat};
 
@@ -81,6 +81,16 @@ impl RunAs {
 
     pub(crate) const fn uid(&self) -> u32 {
         self.uid.as_raw()
+    }
+
+    /// Whether the user could enter a directory, asked with its rights for a moment (of this thread's alone).
+    pub(crate) fn can_enter(&self, directory: &Path) -> io::Result<()> {
+        let (gid, uid) = (setfsgid(self.gid), setfsuid(self.uid));
+        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let opened = open(directory.join("."), flags, Mode::empty());
+        setfsuid(uid);
+        setfsgid(gid);
+        opened.map(drop).map_err(io::Error::from)
     }
 
     /// Gives the directories to the user and goes on, with all threads, as nobody but that user.

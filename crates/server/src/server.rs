@@ -25,7 +25,9 @@ use tokio::{task::JoinSet, time::Instant};
 use tokio_util::sync::CancellationToken;
 
 use controllers::Controllers;
-use listeners::Listeners;
+pub use listeners::Listeners;
+
+pub use crate::first_start::Addresses;
 
 use crate::{
     brokers::Brokers,
@@ -34,7 +36,7 @@ use crate::{
     consumers::FunctionWorkers,
     faults::Faults,
     features::{self, run::Runs},
-    first_start::{self, Addresses, FirstStartError},
+    first_start::{self, FirstStartError},
     functions::Functions,
     http::Authenticator,
     included::Included,
@@ -77,16 +79,19 @@ pub enum StartError {
         "another server uses {path}: stop that one, or give this one a data directory of its own"
     )]
     Locked { path: PathBuf },
-    #[error("listen on {address}: is something else listening there? Choose another with {key}")]
+    /// `key` is the setting's.
+    #[error("listen on {address}")]
     Listen {
         key: &'static str,
         address: SocketAddr,
         #[source]
         source: io::Error,
     },
+    #[error("serve what it listens on")]
+    Serve(#[source] io::Error),
     #[error("open the keys")]
     Keys(#[from] KeyringError),
-    #[error("open the store")]
+    #[error(transparent)]
     Store(#[from] OpenError),
     #[error("open the layers")]
     Layers(#[from] LayerError),
@@ -103,6 +108,7 @@ pub enum StartError {
 /// What a server takes from its surroundings.
 #[derive(Debug)]
 pub struct Parts {
+    pub listeners: Listeners,
     pub clock: Arc<dyn Clock>,
     pub entropy: Arc<dyn Entropy>,
     pub machine: Machine,
@@ -126,13 +132,13 @@ impl Parts {
 /// Starts a server. It answers when this returns.
 pub async fn start(settings: Settings, parts: Parts) -> Result<Running, StartError> {
     let faults = parts.faults();
-    let Parts { clock, entropy, machine, host_name, run_as, .. } = parts;
+    let Parts { listeners, clock, entropy, machine, host_name, run_as, .. } = parts;
+    let addresses = listeners.addresses;
     let host_names: Vec<String> = host_name.into_iter().collect();
     let lock = lock(&settings)?;
     let keyring = Keyring::open_of(&settings.keys, run_as.as_ref().map(RunAs::uid))?;
     let options = dispatch_store::Options::new(settings.data.join("dispatch.db"), keyring);
     let (store, system) = Store::open(options).await?;
-    let (listeners, addresses) = Listeners::bind(&settings).await?;
     let certificate = tls::load_or_create(&settings.data.join("tls"), &host_names)?;
     let found = first_start::prepare(&store, &system, clock.as_ref(), entropy.as_ref()).await?;
     let (key, config) = (found.new_key.as_deref(), &settings.client_config);
@@ -186,7 +192,7 @@ pub async fn start(settings: Settings, parts: Parts) -> Result<Running, StartErr
     features::run::resume(&platform).await?;
     features::service_broker::sweep(&platform).await?;
     let tls = Arc::new(ArcSwap::from(certificate.config));
-    listeners.serve(&platform, &tls, &mut tasks, &stop);
+    listeners.serve(&platform, &tls, &mut tasks, &stop).map_err(StartError::Serve)?;
     let is_first = found.new_key.is_some();
     Ok(Running {
         addresses,

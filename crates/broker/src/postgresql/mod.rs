@@ -44,6 +44,7 @@ mod tls;
 mod unbind;
 mod update;
 
+pub use crate::account::programs;
 pub use admin_url::AdminUrlError;
 pub use check::{CheckError, Fault, Report};
 pub use dedicated::{

@@ -66,7 +66,7 @@ pub fn run(line: CommandLine) -> Result<Outcome, CliError> {
         Verb::Completion(args) => completion::run(&app, args),
         Verb::Man(args) => man::run(&args),
         Verb::Help(args) => Ok(help::run(args)),
-        Verb::Server(args) => done(server::run(&args)),
+        Verb::Server(args) => done(server::run(app.console, &args)),
         Verb::Broker(args) => broker::run(args),
     }
 }

@@ -2,94 +2,103 @@
 //!
 //! A flag wins over DISPATCH_SERVER_*, that over the file, that over the default (decision 16).
 
+mod check_config;
+mod flags;
 mod machine;
-mod settings;
+mod refusal;
+pub mod settings;
+mod welcome;
 
-use std::{path::PathBuf, pin::pin, sync::Arc};
+use std::{pin::pin, sync::Arc};
 
+use clap::Subcommand;
 use dispatch_engine::{SystemClock, SystemEntropy};
 use dispatch_server::{
     Running,
     config::{self, Settings},
+    preflight,
     run_as::{RunAs, RunAsError},
-    server::Parts,
+    server::{Listeners, Parts},
 };
 
-use crate::{commands::daemon, error::CliError};
+use crate::{commands::daemon, error::CliError, output::Console};
+pub use flags::Flags;
 
 #[derive(Debug, Default, clap::Args)]
-#[command(override_usage = "dispatch server [flags]")]
+#[command(
+    args_conflicts_with_subcommands = true,
+    override_usage = "dispatch server [flags]\n  dispatch server check-config [flags]"
+)]
 pub struct Args {
-    /// Settings (default server.toml in the configuration directory; DISPATCH_SERVER_CONFIG)
-    #[arg(long, value_name = "FILE")]
-    config: Option<PathBuf>,
-    /// Where everything is kept but the keys (DISPATCH_SERVER_DATA)
-    #[arg(long, value_name = "DIR")]
-    data: Option<PathBuf>,
-    /// Where the keys are kept that secrets are sealed with (DISPATCH_SERVER_KEYS)
-    #[arg(long, value_name = "DIR")]
-    keys: Option<PathBuf>,
-    /// Where the control plane listens (default 127.0.0.1:8080; DISPATCH_SERVER_LISTEN)
-    #[arg(long, value_name = "ADDRESS[:PORT]", conflicts_with = "host")]
-    listen: Option<String>,
-    /// Address of all listeners (default 127.0.0.1)
-    #[arg(long, value_name = "ADDRESS")]
-    host: Option<String>,
-    /// Port of the control plane (default 8080); 0 takes a free one
-    #[arg(long)]
-    port: Option<u16>,
-    /// Port of the gateway for HTTP (default 8081; DISPATCH_SERVER_GATEWAY_LISTEN)
-    #[arg(long, value_name = "PORT")]
-    gateway_port: Option<u16>,
-    /// Port of the gateway for HTTPS (default 8444; DISPATCH_SERVER_GATEWAY_TLS_LISTEN)
-    #[arg(long, value_name = "PORT")]
-    gateway_tls_port: Option<u16>,
-    /// Let everybody in, from this machine only (DISPATCH_SERVER_SKIP_AUTH)
-    #[arg(long)]
-    skip_auth: bool,
-    /// Listen without TLS where others can listen in (DISPATCH_SERVER_INSECURE_LISTEN)
-    #[arg(long)]
-    insecure_listen: bool,
+    #[command(flatten)]
+    flags: Flags,
+    #[command(subcommand)]
+    verb: Option<Verb>,
 }
 
-pub fn run(args: &Args) -> Result<(), CliError> {
-    let environment: Vec<(String, String)> = std::env::vars_os()
-        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
-        .collect();
+#[derive(Debug, Subcommand)]
+enum Verb {
+    /// Check the settings that a server would have, and start nothing
+    #[command(override_usage = "dispatch server check-config [flags]")]
+    CheckConfig(Flags),
+}
+
+pub fn run(console: Console, args: &Args) -> Result<(), CliError> {
+    match &args.verb {
+        None => serve(&args.flags),
+        Some(Verb::CheckConfig(flags)) => check_config::run(console, flags),
+    }
+}
+
+fn serve(flags: &Flags) -> Result<(), CliError> {
+    let environment = settings::environment();
     let is_root = rustix::process::geteuid().is_root();
-    let mut settings = settings::resolve(args, &environment, is_root)?;
-    let prepared = machine::prepare(&mut settings)?;
+    let resolve = || {
+        let read = settings::resolve(flags, &environment, is_root);
+        read.map(|read| read.resolved.settings)
+    };
+    let mut settings = resolve()?;
     let log = daemon::log_to_stderr(&settings.log)?;
+    let run_as = run_as(&settings.user, is_root)?;
+    if let Some(obstacle) = preflight::obstacles(&settings, run_as.as_ref()).first() {
+        return Err(refusal::obstacle(obstacle));
+    }
+    // From the first thing that is made on, nobody else can have what this server needs.
+    machine::alone(&settings.data)?;
+    let listeners = Listeners::bind(&settings).map_err(|error| refusal::of_start(&error))?;
+    let prepared = machine::prepare(&mut settings)?;
+    if run_as.is_none() && is_root && settings.user == config::USER {
+        tracing::warn!("{}", no_usual_user());
+    }
     daemon::run(async {
         let mut reloads = daemon::asked_to_reload()?;
         let mut asked_to_stop = pin!(daemon::asked_to_stop());
         let client_config = settings.client_config.clone();
         let parts = Parts {
+            listeners,
             clock: Arc::new(SystemClock),
             entropy: Arc::new(SystemEntropy),
             machine: prepared.machine()?,
             host_name: host_name(),
-            run_as: run_as(&settings.user, is_root)?,
+            run_as,
         };
         let running = tokio::select! {
             running = dispatch_server::start(settings, parts) => running,
             // What was begun is as after a crash, which every start takes up.
             () = &mut asked_to_stop => return Ok(()),
         };
-        let running = running.map_err(|error| daemon::failed(&error))?;
-        let addresses = running.addresses;
-        daemon::say(&format!("dispatch server listens on http://{}", addresses.control_plane));
-        if running.is_first {
-            daemon::say(&format!("login for the command line: {}", client_config.display()));
-        }
+        let running = running.map_err(|error| refusal::of_start(&error))?;
+        daemon::say(&welcome::addresses(running.addresses));
         daemon::tell_service_manager("READY=1");
+        if running.is_first {
+            daemon::say(&welcome::first(&client_config).await);
+        }
         loop {
             tokio::select! {
                 () = &mut asked_to_stop => break,
                 Some(()) = reloads.recv() => {
                     daemon::tell_service_manager("RELOADING=1");
-                    let read = settings::resolve(args, &environment, is_root);
-                    reload(&running, &log, read);
+                    reload(&running, &log, resolve());
                     daemon::tell_service_manager("READY=1");
                 }
             }
@@ -123,18 +132,19 @@ fn reload(running: &Running, log: &daemon::Log, settings: Result<Settings, CliEr
 }
 
 /// Who to go on as. The usual user may be missing, one that was named may not.
-fn run_as(name: &str, is_root: bool) -> Result<Option<RunAs>, CliError> {
+pub fn run_as(name: &str, is_root: bool) -> Result<Option<RunAs>, CliError> {
     if !is_root || name.is_empty() {
         return Ok(None);
     }
     match RunAs::find(name).map_err(|error| daemon::failed(&error))? {
-        Some(user) => Ok(Some(user)),
-        None if name == config::USER => {
-            tracing::warn!(
-                "there is no user {name}: the server stays root (useradd --system {name} makes it)"
-            );
-            Ok(None)
+        None if name != config::USER => {
+            Err(daemon::failed(&RunAsError::Unknown { name: name.to_owned() }))
         }
-        None => Err(daemon::failed(&RunAsError::Unknown { name: name.to_owned() })),
+        found => Ok(found),
     }
+}
+
+fn no_usual_user() -> String {
+    let name = config::USER;
+    format!("there is no user {name}: the server stays root (useradd --system {name} makes it)")
 }

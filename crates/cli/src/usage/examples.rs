@@ -81,6 +81,7 @@ const EXAMPLES: &[(&str, &str)] = &[
     ("completion fish", "dispatch completion fish | source"),
     ("help", "dispatch help create function"),
     ("server", "dispatch server --port 8080"),
+    ("server check-config", "dispatch server check-config --config server.toml"),
     ("broker", "dispatch broker postgresql --data pg-broker --admin-url-file admin.url"),
     ("broker postgresql", "dispatch broker postgresql --data pg-broker --admin-url-file admin.url"),
 ];

@@ -153,6 +153,12 @@ fn wording(error: &clap::Error, path: &[String]) -> String {
                 .map(|argument| format!("\"{}\"", self::flag(argument).trim_start_matches('-')));
             format!("required flag(s) {} not set", names.collect::<Vec<_>>().join(", "))
         }
+        // Of a command that has flags and commands below it.
+        ErrorKind::ArgumentConflict if argument.is_empty() => {
+            let other = clean::line(&context(error, ContextKind::PriorArg));
+            let command = path.last().map_or("", String::as_str);
+            format!("{} goes after {command}", self::flag(&other))
+        }
         ErrorKind::ArgumentConflict => {
             let other = clean::line(&context(error, ContextKind::PriorArg));
             format!("{flag} cannot be given together with {}", self::flag(&other))

@@ -39,13 +39,6 @@ impl Server {
         let data = home.join("data");
         let build = Build::found(&|name| std::env::var(name).ok());
         let running = runtime.block_on(async {
-            let parts = Parts {
-                clock: Arc::clone(&clock) as _,
-                entropy: Arc::new(SystemEntropy),
-                machine: machine(&data, &build),
-                host_name: None,
-                run_as: None,
-            };
             let local = "127.0.0.1:0".parse().unwrap();
             let settings = Settings {
                 listen: local,
@@ -56,6 +49,14 @@ impl Server {
                 client_config: home.join(".dispatch/config.json"),
                 build,
                 ..Settings::default()
+            };
+            let parts = Parts {
+                listeners: server::Listeners::bind(&settings).unwrap(),
+                clock: Arc::clone(&clock) as _,
+                entropy: Arc::new(SystemEntropy),
+                machine: machine(&settings.data, &settings.build),
+                host_name: None,
+                run_as: None,
             };
             server::start(settings, parts).await.unwrap()
         });

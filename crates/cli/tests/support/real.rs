@@ -3,7 +3,7 @@
 use std::{
     collections::BTreeSet,
     fs,
-    io::{BufRead as _, BufReader, Read as _},
+    io::{BufRead as _, BufReader, Read},
     path::Path,
     process::{Child, Command, Stdio},
     sync::{Arc, Condvar, Mutex},
@@ -18,6 +18,8 @@ pub struct Server {
     child: Child,
     /// What it logged; read by a thread, so that the server never waits for a full pipe.
     log: Arc<Log>,
+    /// What it said on stdout.
+    said: Arc<Log>,
     reader: Option<thread::JoinHandle<()>>,
 }
 
@@ -27,6 +29,31 @@ struct Log {
     more: Condvar,
 }
 
+impl Log {
+    fn add(&self, line: &str) {
+        self.text.lock().unwrap().push_str(&format!("{line}\n"));
+        self.more.notify_all();
+    }
+
+    fn has(&self, parts: &[&str], times: usize) {
+        let text = self.text.lock().unwrap();
+        let has = |line: &str| parts.iter().all(|part| line.contains(part));
+        let is_short = |text: &mut String| text.lines().filter(|line| has(line)).count() < times;
+        let limit = Duration::from_secs(30);
+        let (text, waited) = self.more.wait_timeout_while(text, limit, is_short).unwrap();
+        assert!(!waited.timed_out(), "no {times} lines with {parts:?}: {text}");
+    }
+}
+
+fn read(from: impl Read + Send + 'static, log: &Arc<Log>) -> thread::JoinHandle<()> {
+    let log = Arc::clone(log);
+    thread::spawn(move || {
+        for line in BufReader::new(from).lines().map_while(Result::ok) {
+            log.add(&line);
+        }
+    })
+}
+
 impl Server {
     /// Everything it keeps is under `home`.
     pub fn start(home: &Path) -> Self {
@@ -34,41 +61,40 @@ impl Server {
     }
 
     pub fn start_with(home: &Path, environment: &[(&str, &str)]) -> Self {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_dispatch"))
-            .args(["server", "--port", "0", "--gateway-port", "0", "--gateway-tls-port", "0"])
-            .env_clear()
-            .env("HOME", home)
-            .env("PATH", "/usr/bin:/bin")
-            .env("XDG_DATA_HOME", home.join("data"))
-            .env("XDG_CONFIG_HOME", home.join("config"))
-            // The directory is closed to every other user.
-            .env("DISPATCH_SERVER_USER", "")
-            .envs(environment.iter().copied())
+        let mut command = command(home);
+        command.args(FREE_PORTS).envs(environment.iter().copied());
+        Self::spawn(command)
+    }
+
+    /// On a machine without these files and directories. Only root can make one.
+    pub fn start_without(home: &Path, hidden: &[&str]) -> Self {
+        let mut command = without(hidden, command(home));
+        command.args(FREE_PORTS);
+        Self::spawn(command)
+    }
+
+    fn spawn(mut command: Command) -> Self {
+        let mut child = command
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()
             .unwrap();
-        let stderr = BufReader::new(child.stderr.take().unwrap());
         let log = Arc::<Log>::default();
-        let lines = Arc::clone(&log);
-        let reader = thread::spawn(move || {
-            for line in stderr.lines().map_while(Result::ok) {
-                lines.text.lock().unwrap().push_str(&(line + "\n"));
-                lines.more.notify_all();
-            }
-        });
+        let reader = Some(read(child.stderr.take().unwrap(), &log));
         let mut stdout = BufReader::new(child.stdout.take().unwrap());
         let mut line = String::new();
         stdout.read_line(&mut line).unwrap();
         let port = line.trim_end().rsplit(':').next().and_then(|port| port.parse().ok());
-        let mut server = Self { port: 0, child, log, reader: Some(reader) };
+        let said = Arc::<Log>::default();
+        said.add(line.trim_end());
+        let mut server = Self { port: 0, child, log, said, reader };
         let Some(port) = port else {
             server.end();
             panic!("the server said {line:?} and then: {}", server.log());
         };
         server.port = port;
-        thread::spawn(move || stdout.read_to_string(&mut String::new()));
+        read(stdout, &server.said);
         server
     }
 
@@ -96,12 +122,16 @@ impl Server {
 
     /// Waits until the log has that many lines with all of these parts.
     pub fn logged(&self, parts: &[&str], times: usize) {
-        let text = self.log.text.lock().unwrap();
-        let has = |line: &str| parts.iter().all(|part| line.contains(part));
-        let is_short = |text: &mut String| text.lines().filter(|line| has(line)).count() < times;
-        let limit = Duration::from_secs(30);
-        let (text, waited) = self.log.more.wait_timeout_while(text, limit, is_short).unwrap();
-        assert!(!waited.timed_out(), "no {times} lines with {parts:?}: {text}");
+        self.log.has(parts, times);
+    }
+
+    /// Waits until it has said a line with this part on stdout.
+    pub fn says(&self, part: &str) {
+        self.said.has(&[part], 1);
+    }
+
+    pub fn said(&self) -> String {
+        self.said.text.lock().unwrap().clone()
     }
 
     /// The user of each of its threads.
@@ -124,6 +154,34 @@ impl Server {
         let _ = self.child.wait();
         let _ = self.reader.take().map(thread::JoinHandle::join);
     }
+}
+
+pub const FREE_PORTS: [&str; 7] =
+    ["server", "--port", "0", "--gateway-port", "0", "--gateway-tls-port", "0"];
+
+/// The executable with everything that it keeps under `home`.
+pub fn command(home: &Path) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_dispatch"));
+    command
+        .env_clear()
+        .env("HOME", home)
+        .env("PATH", "/usr/bin:/bin")
+        .env("XDG_DATA_HOME", home.join("data"))
+        .env("XDG_CONFIG_HOME", home.join("config"))
+        // The directory is closed to every other user.
+        .env("DISPATCH_SERVER_USER", "");
+    command
+}
+
+/// The same command in a mount namespace where these files are none and these directories are empty.
+pub fn without(hidden: &[&str], command: Command) -> Command {
+    let hide = "for path in $HIDDEN; do if [ -d $path ]; then mount -t tmpfs none $path; \
+                else mount --bind /dev/null $path; fi || exit 9; done; exec \"$0\" \"$@\"";
+    let mut hiding = Command::new("unshare");
+    hiding.args(["--mount", "sh", "-c", hide]).arg(command.get_program()).args(command.get_args());
+    hiding.env_clear().env("HIDDEN", hidden.join(" "));
+    hiding.envs(command.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    hiding
 }
 
 impl Drop for Server {

@@ -83,6 +83,17 @@ impl Address {
     }
 }
 
+/// What somebody may read of a text that may hold credentials.
+pub(super) fn bare(text: &str) -> String {
+    let address = Address::new(text);
+    match address.web().or_else(|| address.proxy()) {
+        Some(web) => web.bare,
+        // What cannot be taken apart may hold anything.
+        None if text.contains('@') => "<hidden>".to_owned(),
+        None => text.to_owned(),
+    }
+}
+
 impl fmt::Debug for Web {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Web({:?})", self.bare)
@@ -91,12 +102,7 @@ impl fmt::Debug for Web {
 
 impl fmt::Debug for Address {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.web().or_else(|| self.proxy()) {
-            Some(web) => write!(f, "{:?}", web.bare),
-            // What cannot be taken apart may hold anything.
-            None if self.0.contains('@') => f.write_str("<hidden>"),
-            None => write!(f, "{:?}", self.0),
-        }
+        write!(f, "{:?}", bare(&self.0))
     }
 }
 

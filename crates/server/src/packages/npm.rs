@@ -62,6 +62,11 @@ impl Line {
         Self(format!("{key}={value}"))
     }
 
+    /// A whole line, as `server.toml` has it.
+    pub(super) fn of_settings(text: String) -> Self {
+        Self(text)
+    }
+
     fn pair(&self) -> Option<(&str, &str)> {
         self.0.split_once('=').map(|(key, value)| (key.trim(), value.trim()))
     }

@@ -154,7 +154,9 @@ impl Script for Ends {
 async fn serve() {
     let Some(directory) = std::env::var_os(DIRECTORY).map(PathBuf::from) else { return };
     let script = Ends { file: directory.join(END), passed: Mutex::default() };
+    let settings = settings(&directory);
     let parts = server::Parts {
+        listeners: server::Listeners::bind(&settings).unwrap(),
         run_as: None,
         clock: Arc::new(SystemClock),
         entropy: Arc::new(SystemEntropy),
@@ -162,7 +164,7 @@ async fn serve() {
         host_name: None,
         faults: Faults::scripted(Arc::new(script)),
     };
-    let running = server::start(settings(&directory), parts).await.unwrap();
+    let running = server::start(settings, parts).await.unwrap();
     let mut stdout = std::io::stdout().lock();
     writeln!(stdout, "ready http://{}", running.addresses.control_plane).unwrap();
     stdout.flush().unwrap();

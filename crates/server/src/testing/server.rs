@@ -148,7 +148,9 @@ impl TestServer {
 
     /// In a world that a server before may have left.
     pub async fn start_in(world: World) -> Self {
+        let settings = world.settings();
         let parts = server::Parts {
+            listeners: server::Listeners::bind(&settings).unwrap(),
             run_as: None,
             clock: Arc::clone(&world.clock) as _,
             entropy: Arc::clone(&world.entropy) as _,
@@ -156,7 +158,7 @@ impl TestServer {
             host_name: Some("box.example".to_owned()),
             faults: world.faults.clone(),
         };
-        let running = server::start(world.settings(), parts).await.unwrap();
+        let running = server::start(settings, parts).await.unwrap();
         let key = key(world.directory.path());
         let http = reqwest::Client::builder().no_proxy().tls_certs_only([]).build().unwrap();
         Self { running, world, http, key, changes: AtomicUsize::new(0) }

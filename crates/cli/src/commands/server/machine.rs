@@ -18,7 +18,7 @@ use dispatch_server::{config::Settings, workers::Machine};
 use rustix::process::{Resource, Rlimit};
 use uuid::Uuid;
 
-use crate::{commands::daemon, error::CliError};
+use crate::{commands::daemon, error::CliError, files};
 
 /// The helper and what it was told. To be made while this process has one thread.
 pub(super) struct Prepared {
@@ -26,11 +26,29 @@ pub(super) struct Prepared {
     executable: PathBuf,
 }
 
+/// Refuses a directory that a living server has, without making anything.
+pub(super) fn alone(data: &Path) -> Result<(), CliError> {
+    match File::open(data.join("server.lock")) {
+        Ok(lock) => lock_for(&lock, data),
+        // It is to be made, or to be given to this user: whoever makes it says so.
+        Err(_) => Ok(()),
+    }
+}
+
+fn lock_for(lock: &File, data: &Path) -> Result<(), CliError> {
+    match lock.try_lock() {
+        Ok(()) => Ok(()),
+        Err(_) => Err(CliError::input(format!("another server uses {}", data.display()))
+            .hint("stop that one, or give this one a data directory of its own: --data DIR")),
+    }
+}
+
 /// Starts the helper. The data directory's lock is held meanwhile: the helper removes what an earlier server of this
 /// directory left, and must not mistake a living one's workers for that.
 pub(super) fn prepare(settings: &mut Settings) -> Result<Prepared, CliError> {
     let cannot = |what: &str, path: &Path, error: &std::io::Error| {
-        CliError::input(format!("cannot {what} {}: {error}", path.display()))
+        CliError::input(format!("cannot {what} {}: {}", path.display(), files::why(error)))
+            .hint("let this user write there, or choose another place: --data DIR")
     };
     let layers = settings.data.join("layers");
     fs::create_dir_all(&layers).map_err(|e| cannot("make", &layers, &e))?;
@@ -38,10 +56,7 @@ pub(super) fn prepare(settings: &mut Settings) -> Result<Prepared, CliError> {
         fs::canonicalize(&settings.data).map_err(|e| cannot("open", &settings.data, &e))?;
     let lock = settings.data.join("server.lock");
     let lock = File::create(&lock).map_err(|e| cannot("make", &lock, &e))?;
-    if lock.try_lock().is_err() {
-        return Err(CliError::input(format!("another server uses {}", settings.data.display()))
-            .hint("stop that one, or give this one a data directory of its own: --data DIR"));
-    }
+    lock_for(&lock, &settings.data)?;
     let executable = std::env::current_exe().and_then(fs::canonicalize);
     let executable = executable.map_err(|e| cannot("find", Path::new("/proc/self/exe"), &e))?;
     let instance = instance(&settings.data.join("instance-id"))
@@ -57,7 +72,10 @@ pub(super) fn prepare(settings: &mut Settings) -> Result<Prepared, CliError> {
         config.base_roots.extend(found.map(|found| found.prefixes).unwrap_or_default());
     }
     no_core_dumps()?;
-    let helper = spawner::start(&config).map_err(|error| daemon::failed(&error))?;
+    let helper = spawner::start(&config).map_err(|error| {
+        let why = daemon::failed(&error);
+        CliError::input(format!("failed to start the spawn helper: {}", why.text().trim_end()))
+    })?;
     Ok(Prepared { helper, executable })
 }
 
