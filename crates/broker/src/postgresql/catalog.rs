@@ -36,6 +36,7 @@ pub(super) fn catalog(offer: &Offer) -> Catalog {
                 "documentationUrl": "https://www.postgresql.org/docs/",
                 "supportUrl": "https://www.postgresql.org/support/",
                 "providerDisplayName": "Dispatch",
+                "defaultPlan": plan::DEFAULT,
             }))),
             plan_updateable: false,
             instances_retrievable: true,
@@ -142,6 +143,9 @@ mod tests {
             assert_eq!(properties.expect("an object").keys().collect::<Vec<_>>(), parameters);
         }
         assert_eq!(service.plans.len(), PLANS.len());
+        // Dispatch's own server takes it where nobody names a plan.
+        let named = service.metadata.as_ref().and_then(|known| known.get("defaultPlan"));
+        assert_eq!(named, Some(&json!("shared-small")));
     }
 
     #[test]

@@ -14,14 +14,11 @@ use super::plan::{PLANS, Place, Plan};
 /// The least and the most GiB of storage.
 const STORAGE: std::ops::RangeInclusive<u64> = 1..=64;
 
-const STORAGE_MEANING: &str = "Limit of the disk in GiB; can be raised later. What the server keeps, \
-    its write-ahead log (128 MiB or a little more) and logs aside, is measured every few seconds. \
-    Above the limit the database becomes read-only by default and its connections are closed once; a \
-    session that wants to free space says SET default_transaction_read_only = off. A quarter above it \
-    no connection is let in until the storage is raised. It is writable again below nine tenths.";
+/// Shown in tables and in refusals; `docs/brokers.md` says what happens at the limit.
+const STORAGE_MEANING: &str = "limit of the disk in GiB; can be raised later";
 
-const EXTENSIONS_MEANING: &str = "Extensions of PostgreSQL that the database is to have, in its schema \
-    public; an update adds, and removes none";
+const EXTENSIONS_MEANING: &str =
+    "what the database has in its schema public; an update adds, and removes none";
 
 /// What can be had of this broker, as far as that depends on where it runs.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

@@ -12,6 +12,9 @@ pub const SHARED_LARGE_ID: &str = "4998b609-b1f5-4b52-bf5e-f5a47dfd1eef";
 /// The id of plan `dedicated`.
 pub const DEDICATED_ID: &str = "d87527b2-771c-43c9-80ce-b1b816548b98";
 
+/// The plan of who names none. There are always shared ones.
+pub(super) const DEFAULT: &str = "shared-small";
+
 /// One plan.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Plan {

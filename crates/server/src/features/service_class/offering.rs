@@ -14,6 +14,9 @@ use uuid::Uuid;
 use super::Enablement;
 use crate::{http::ApiError, platform::Platform};
 
+/// The member of a class's metadata in which a broker may name a plan. The specification leaves metadata to brokers.
+const DEFAULT_PLAN: &str = "defaultPlan";
+
 /// A class in the catalogue of a broker.
 #[derive(Debug, Clone)]
 pub struct Offering {
@@ -66,10 +69,15 @@ impl Offering {
         self.enablement.decision(&self.service().id)
     }
 
-    /// The plan that was set as the default, as long as the organization has it.
+    /// The plan that was set as the default, as long as the organization has it; where none was, the one that the
+    /// broker names in its class's metadata.
     pub fn default_plan(&self) -> Option<&Plan> {
-        let id = self.decision()?.spec.default_plan.as_deref()?;
-        self.plans().find(|plan| plan.id == id)
+        let set = self.decision().and_then(|class| class.spec.default_plan.as_deref());
+        if let Some(id) = set {
+            return self.plans().find(|plan| plan.id == id);
+        }
+        let name = self.service().metadata.as_ref()?.get(DEFAULT_PLAN)?.as_str()?;
+        self.plans().find(|plan| plan.name == name)
     }
 
     /// Whether a default was set that the organization does not have any more.

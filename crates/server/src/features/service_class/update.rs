@@ -63,6 +63,36 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_plan_that_the_broker_names_is_the_default_until_another_one_is_set() {
+        let platform = TestPlatform::with(|settings| {
+            for service in &mut settings.catalog.services {
+                let metadata = service.metadata.get_or_insert_default();
+                metadata.insert("defaultPlan".to_owned(), json!("small"));
+            }
+        })
+        .await;
+        let check = async |set: Option<&str>, expect: Option<&str>| {
+            if let Some(set) = set {
+                platform.put(CLASS, &json!({"defaultPlan": set})).await;
+            }
+            let found = platform.get(CLASS).await.body;
+            assert_eq!(found.get("defaultPlan").and_then(|plan| plan.as_str()), expect, "{set:?}");
+        };
+        check(None, Some("small")).await;
+        let wish = json!({"name": "a", "serviceClass": "fake-db"});
+        let made = platform.post("/v1/serviceinstance?wait=30", &wish).await;
+        assert_eq!(made.body["servicePlan"], "small", "{}", made.text);
+        check(Some("large"), Some("large")).await;
+        check(Some(""), Some("small")).await;
+        // A name that is no plan of the organization's is nothing.
+        let url = platform.broker.url();
+        let less = json!({"name": "fake", "url": url, "serviceClasses": {"fake-db": {"plans": ["large", "silent"]}}});
+        platform.put("/v1/servicebroker/fake?wait=30", &less).await;
+        check(None, None).await;
+        platform.finish().await;
+    }
+
+    #[tokio::test]
     async fn a_default_plan_must_be_one_that_the_organization_has() {
         let platform = TestPlatform::unregistered().await;
         let url = platform.broker.url();
