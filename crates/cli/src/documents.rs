@@ -36,6 +36,20 @@ pub struct FileArgs {
     work_dir: Option<PathBuf>,
 }
 
+/// Where a path in a document leads: from the working directory, as it always did; else from the document's own.
+#[derive(Debug, Default)]
+pub struct Places {
+    first: PathBuf,
+    then: PathBuf,
+}
+
+impl Places {
+    fn find(&self, path: &str) -> PathBuf {
+        let (first, then) = (self.first.join(path), self.then.join(path));
+        if !first.exists() && then.exists() { then } else { first }
+    }
+}
+
 /// One document, ready to be sent.
 #[derive(Debug)]
 pub struct Document {
@@ -65,17 +79,26 @@ impl FileArgs {
         }
     }
 
-    fn work_dir(&self) -> &Path {
-        self.work_dir.as_deref().unwrap_or(Path::new(""))
+    /// Where the file itself is looked for.
+    fn path(&self) -> PathBuf {
+        let file = self.file.as_deref().unwrap_or(Path::new(""));
+        match &self.work_dir {
+            Some(directory) if file != Path::new("-") => directory.join(file),
+            _ => file.to_owned(),
+        }
+    }
+
+    /// Where the files are that documents name.
+    fn places(&self) -> Places {
+        let beside = self.path().parent().map(Path::to_owned).unwrap_or_default();
+        Places { first: self.work_dir.clone().unwrap_or_default(), then: beside }
     }
 
     fn read(&self, session: &Session, slips: Slips) -> Result<Vec<Document>, CliError> {
         let file = self.file.as_deref().unwrap_or(Path::new(""));
-        let path =
-            if file == Path::new("-") { file.to_owned() } else { self.work_dir().join(file) };
         let cannot =
             |why: String| CliError::input(format!("Error reading file {}: {why}", file.display()));
-        let text = files::text(&path).map_err(cannot)?;
+        let text = files::text(&self.path()).map_err(cannot)?;
         let parsed = yaml::documents(&text).map_err(cannot)?;
         let wrong = parsed.skipped.iter().find(|skipped| skipped.is_wrong);
         if let Some(wrong) = wrong.filter(|_| slips == Slips::Refuse) {
@@ -120,13 +143,13 @@ pub async fn create(
     tags: Option<Vec<Tag>>,
 ) -> Result<(), CliError> {
     let documents = file.tagged(session, Slips::PassOver, tags)?;
-    each(session, file.work_dir(), documents, wait, async |document| post(session, document).await)
+    each(session, &file.places(), documents, wait, async |document| post(session, document).await)
         .await
 }
 
 pub async fn update(session: &Session, file: &FileArgs, wait: bool) -> Result<(), CliError> {
     let documents = file.read(session, Slips::PassOver)?;
-    each(session, file.work_dir(), documents, wait, async |document| put(session, document).await)
+    each(session, &file.places(), documents, wait, async |document| put(session, document).await)
         .await
 }
 
@@ -148,7 +171,7 @@ async fn put(session: &Session, document: &Document) -> Result<Done, CliError> {
 /// Does something with one document after the other, and says what became of it.
 async fn each(
     session: &Session,
-    work_dir: &Path,
+    places: &Places,
     mut documents: Vec<Document>,
     wait: bool,
     what: impl AsyncFn(&Document) -> Result<Done, CliError>,
@@ -157,7 +180,7 @@ async fn each(
     for index in 0..documents.len() {
         let Some(document) = documents.get_mut(index) else { break };
         let one = async {
-            document.kind.fill(document, work_dir)?;
+            document.kind.fill(document, places)?;
             let Done { word, raw } = what(document).await?;
             let Document { kind, name, .. } = &*document;
             say(session, word, *kind, name)?;

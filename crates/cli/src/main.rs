@@ -11,6 +11,7 @@ mod config;
 mod documents;
 mod error;
 mod files;
+mod handler;
 mod jwt;
 mod nouns;
 mod outcome;

@@ -109,5 +109,14 @@ uris: [/hello]
         .answer(200, r#"{"name":"hello"}"#)
         .run("update -f res.yaml --work-dir dir")
         .run("create -f missing.yaml")
+        // Beside the document, where nothing is in the working directory; and a directory says itself what to call.
+        .file("dir/beside.yaml", "kind: Function\nname: f\nimage: i\nsourcePath: src\n")
+        .answer(201, r#"{"name":"f"}"#)
+        .run("create -f dir/beside.yaml")
+        .file("src/other.py", "def handle(ctx, payload):\n    return 1\n")
+        .answer(201, r#"{"name":"f"}"#)
+        .run("create -f dir/beside.yaml")
+        .answer(201, r#"{"name":"f"}"#)
+        .run("create -f beside.yaml -w dir")
         .check();
 }

@@ -1,13 +1,11 @@
 //! `apply -f FILE`: what is not there is created, what is different is updated, the rest is left alone. And the seed,
 //! which changes nothing that is there.
 
-use std::path::Path;
-
 use dispatch_api::Tag;
 use serde_json::Value;
 
 use crate::{
-    documents::{Document, Done, FileArgs, Kind, Slips, each, post, put, same, yaml},
+    documents::{Document, Done, FileArgs, Kind, Places, Slips, each, post, put, same, yaml},
     error::CliError,
     session::{NO_BODY, Received, Session},
 };
@@ -19,7 +17,7 @@ pub async fn apply(
     tags: Option<Vec<Tag>>,
 ) -> Result<(), CliError> {
     let documents = file.tagged(session, Slips::Refuse, tags)?;
-    each(session, file.work_dir(), documents, wait, async |document| one(session, document).await)
+    each(session, &file.places(), documents, wait, async |document| one(session, document).await)
         .await
 }
 
@@ -58,7 +56,7 @@ async fn look(session: &Session, document: &Document) -> Result<Option<Received<
 /// Creates documents of our own. One that is there and equal is done.
 pub async fn seed(session: &Session, text: &str, wait: bool) -> Result<(), CliError> {
     let parsed = yaml::documents(text).map_err(CliError::input)?;
-    each(session, Path::new(""), parsed.documents, wait, async |document| {
+    each(session, &Places::default(), parsed.documents, wait, async |document| {
         let error = match post(session, document).await {
             Err(error) if error.status() == Some(409) => error,
             other => return other,

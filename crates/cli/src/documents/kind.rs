@@ -1,7 +1,5 @@
 //! The kinds that a document can have: how each is read, which operations it means, what is filled in from files.
 
-use std::path::Path;
-
 use dispatch_api::{
     Operation,
     api::{Api, ApiInput},
@@ -19,9 +17,9 @@ use serde_json::{Value, value::RawValue};
 
 use crate::{
     archive,
-    documents::{Document, members},
+    documents::{Document, Places, members},
     error::CliError,
-    files,
+    files, handler,
     nouns::Noun,
     removal::{Removal, remove},
     session::Session,
@@ -184,15 +182,22 @@ impl Kind {
         }
     }
 
-    /// Puts in what the document takes from files: a function's source, an image's `@FILE`.
-    pub fn fill(self, document: &mut Document, work_dir: &Path) -> Result<(), CliError> {
+    /// Puts in what the document takes from files: a function's source and what to call in it, an image's `@FILE`.
+    pub fn fill(self, document: &mut Document, places: &Places) -> Result<(), CliError> {
         match self {
             Self::Function => {
                 let Some(Value::String(path)) = document.body.get("sourcePath") else {
                     return Ok(());
                 };
-                let source = archive::text(&work_dir.join(path))?;
+                let path = places.find(path);
+                let source = archive::text(&path)?;
                 set(&mut document.body, "source", Value::from(source));
+                let has_handler = document.body.get("handler").is_some_and(Value::is_string);
+                if let Some(found) =
+                    if has_handler { None } else { handler::of(&path).ok().flatten() }
+                {
+                    set(&mut document.body, "handler", Value::from(found));
+                }
                 Ok(())
             }
             Self::Image => {
@@ -201,8 +206,8 @@ impl Kind {
                 let Some(file) = manifest.as_str().and_then(|text| text.strip_prefix('@')) else {
                     return Ok(());
                 };
-                let path = work_dir.join(file.trim());
-                *manifest = Value::from(files::text(&path).map_err(CliError::input)?);
+                *manifest =
+                    Value::from(files::text(&places.find(file.trim())).map_err(CliError::input)?);
                 Ok(())
             }
             _ => Ok(()),

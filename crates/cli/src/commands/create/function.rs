@@ -1,7 +1,5 @@
 //! `dispatch create function`: IMAGE NAME PATH, or NAME PATH with `--image` (contract §3.3).
 
-mod handler;
-
 use std::path::{Path, PathBuf};
 
 use dispatch_api::{
@@ -15,7 +13,7 @@ use crate::{
     archive,
     commands::{arity, create},
     error::CliError,
-    files,
+    files, handler,
     session::Session,
     suggest,
 };

@@ -33,14 +33,16 @@ pub fn parameters(schema: &Value) -> Vec<Parameter> {
     properties.into_iter().flatten().map(one).collect()
 }
 
-/// Values that a person could start from: everything required, else the first parameter.
+/// Values that a person could start from: everything required, else the first parameter that says something: a list
+/// would be an empty one.
 pub fn example(schema: &Value) -> BTreeMap<String, Value> {
     let properties = schema.get("properties").and_then(Value::as_object);
     let all: Vec<(&String, &Value)> = properties.into_iter().flatten().collect();
     let required = all.iter().filter(|(name, _)| is_required(schema, name));
     let mut chosen: Vec<_> = required.copied().collect();
     if chosen.is_empty() {
-        chosen.extend(all.first());
+        let is_list = |property: &Value| property.get("type").is_some_and(|kind| kind == "array");
+        chosen.extend(all.iter().find(|(_, property)| !is_list(property)).or(all.first()));
     }
     chosen.into_iter().map(|(name, property)| (name.clone(), value(property))).collect()
 }
@@ -145,6 +147,9 @@ mod tests {
         let check = |schema: Value, expect: Value| assert_eq!(json!(example(&schema)), expect);
         check(json!({}), json!({}));
         check(json!({"properties": {"b": {"type": "boolean"}, "c": {}}}), json!({"b": true}));
+        let (list, number) = (json!({"type": "array", "default": []}), json!({"default": 1}));
+        check(json!({"properties": {"a": list, "b": number}}), json!({"b": 1}));
+        check(json!({"properties": {"a": list}}), json!({"a": []}));
         check(
             json!({"properties": {"a": {}, "b": {"enum": ["x"]}, "c": {"minimum": 3}}, "required": ["b", "c"]}),
             json!({"b": "x", "c": 3}),

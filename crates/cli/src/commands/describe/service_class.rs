@@ -265,7 +265,7 @@ dedicated               paid  a server of your own
 PARAMETER     PLANS      TYPE             DEFAULT  MEANING
   extensions  all        list of strings  []       to be installed; one or more of citext, pgcrypto
   storage     dedicated  integer, 1–64    1        limit of the disk; can be raised later
-Try   dispatch create serviceinstance my-db postgresql dedicated --params '{\"extensions\": []}' --wait
+Try   dispatch create serviceinstance my-db postgresql dedicated --params '{\"storage\": 1}' --wait
 ",
         );
     }
