@@ -3,12 +3,13 @@
 CARGO ?= cargo
 TARGET = $(or $(CARGO_TARGET_DIR),target)
 
-.PHONY: help demo test deps build lint bench
+.PHONY: help demo test deps build lint bench dist
 
 help:
 	@echo "make demo    from nothing to a function with its own database, and new credentials under load"
 	@echo "make test    everything: real PostgreSQL, real sandboxes, brokers that misbehave"
 	@echo "make lint    formatting, clippy, the shape of the code"
+	@echo "make dist    a tarball and a Debian package, in $(TARGET)/dist"
 	@echo "make bench   the figures, written to $(TARGET)/bench/figures.json"
 
 # What the machine lacks, installed where that is possible, named with its fix where it is not.
@@ -30,3 +31,6 @@ lint: deps
 bench: build
 	$(CARGO) build --release --quiet -p dispatch-bench
 	$(TARGET)/release/dispatch-bench --dispatch $(TARGET)/release/dispatch --demo --out $(TARGET)/bench/figures.json
+
+dist: deps
+	@scripts/dist $(TARGET)
