@@ -159,3 +159,32 @@ fn what_is_shown_names_the_source_of_each_and_no_credential() {
     assert!(!format!("{shown:?}").contains("hunter2"));
     assert!(shown.iter().any(|(key, ..)| key == "build.pip.timeout_seconds"));
 }
+
+/// The file that packages install. A line that begins with "#" and a key is a setting; one with "# " explains.
+const PACKAGED: &str = include_str!("../../../../packaging/server.toml");
+
+#[test]
+fn the_packaged_file_names_every_setting_with_its_default() {
+    let uncommented = PACKAGED.lines().map(|line| match line.strip_prefix('#') {
+        Some(setting) if !setting.starts_with(' ') => setting,
+        _ => line,
+    });
+    let text = uncommented.collect::<Vec<_>>().join("\n");
+    let mut named: toml::Table = text.parse().unwrap();
+    // The one line that is there, and says something else than the default.
+    let login = named.insert("client_config".to_owned(), String::new().into());
+    assert_eq!(login, Some("/etc/dispatch/admin.json".into()));
+    assert_eq!(named, toml::Table::try_from(Settings::default()).unwrap());
+    let client_config = PathBuf::from("/etc/dispatch/admin.json");
+    assert_eq!(settings(PACKAGED, &[]), Settings { client_config, ..Settings::default() });
+}
+
+#[test]
+fn the_packaged_file_explains_every_setting() {
+    let mut explained = false;
+    for line in PACKAGED.lines() {
+        // What follows an explanation shares it, to the next empty line; in a table, to its end.
+        explained = line.starts_with("# ") || (explained && !line.is_empty());
+        assert!(explained || line.is_empty(), "{line}");
+    }
+}
