@@ -82,6 +82,9 @@ pub enum Verb {
     /// Help about any command
     #[command(override_usage = "dispatch help [COMMAND]")]
     Help(commands::help::Args),
+    /// Say what this machine allows, what is there, and what to do about the rest
+    #[command(override_usage = "dispatch doctor [flags]")]
+    Doctor(commands::doctor::Args),
     /// Run the Dispatch server
     Server(commands::server::Args),
     /// Run a service broker

@@ -10,6 +10,7 @@ mod classes;
 mod completion;
 mod contexts;
 mod daemon;
+mod doctor;
 mod documents;
 mod formats;
 mod functions;

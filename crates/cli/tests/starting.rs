@@ -6,12 +6,12 @@ use std::{
     net::TcpListener,
     os::unix::fs::PermissionsExt as _,
     path::Path,
-    process::{Command, Output, Stdio},
+    process::{Command, Output},
 };
 
 use crate::support::{
     Case,
-    real::{self, FREE_PORTS, Server},
+    real::{self, FREE_PORTS, Server, as_nobody, bounded},
 };
 
 /// A server that is expected to refuse; one that does not is ended after a minute.
@@ -23,14 +23,6 @@ fn refused(mut command: Command, arguments: &[&str]) -> String {
     assert!(stdout.is_empty(), "{}", String::from_utf8_lossy(&stdout));
     // Below what is logged.
     text.lines().filter(|line| !line.starts_with('{')).map(|line| format!("{line}\n")).collect()
-}
-
-fn bounded(command: &Command) -> Command {
-    let mut bounded = Command::new("timeout");
-    bounded.arg("60").arg(command.get_program()).args(command.get_args());
-    bounded.env_clear().envs(command.get_envs().filter_map(|(name, value)| Some((name, value?))));
-    bounded.stdin(Stdio::null());
-    bounded
 }
 
 fn names(directory: &Path) -> Vec<String> {
@@ -129,20 +121,12 @@ fn a_directory_that_cannot_be_written_is_told_with_what_to_do() {
     }
     fs::set_permissions(home.path(), Permissions::from_mode(0o755)).unwrap();
     let let_it = "let this user write there, or name another place";
-    let user = || as_nobody(real::command(home.path()));
+    let user = || as_nobody(home.path(), real::command(home.path()));
     check(user(), home.path(), "cannot be written to: permission denied", let_it);
     let why = format!("cannot be made: {}: permission denied", home.path().display());
     check(user(), &home.path().join("below"), &why, let_it);
-    assert_eq!(names(home.path()), ["file"]);
-}
-
-/// The same command as an ordinary user, who may not come to where the executable is: it is opened by root.
-fn as_nobody(command: Command) -> Command {
-    let mut other = Command::new("setpriv");
-    other.args(["--reuid=65534", "--regid=65534", "--clear-groups"]);
-    other.arg(command.get_program()).args(command.get_args());
-    other.env_clear().envs(command.get_envs().filter_map(|(name, value)| Some((name, value?))));
-    other
+    // Besides that, the copy of the executable.
+    assert_eq!(names(home.path()).len(), 2);
 }
 
 #[test]
@@ -245,7 +229,7 @@ fn the_first_start_says_what_to_do_next_and_that_works() {
         ports(&places).replace(&home.path().display().to_string(), "<home>")
     };
     let server = Server::start(home.path());
-    server.says("dispatch create serviceinstance");
+    server.says("dispatch doctor");
     let first = said(&server);
     server.finish();
     let server = Server::start(home.path());

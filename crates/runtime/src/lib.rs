@@ -9,6 +9,7 @@ pub mod layer;
 pub mod logs;
 pub mod network;
 pub mod pool;
+pub mod probe;
 pub mod revision;
 pub(crate) mod sandbox;
 pub mod spawn;

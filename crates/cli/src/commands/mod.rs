@@ -9,6 +9,7 @@ pub mod create;
 pub mod daemon;
 pub mod delete;
 pub mod describe;
+pub mod doctor;
 pub mod exec;
 pub mod get;
 pub mod help;
@@ -66,6 +67,7 @@ pub fn run(line: CommandLine) -> Result<Outcome, CliError> {
         Verb::Completion(args) => completion::run(&app, args),
         Verb::Man(args) => man::run(&args),
         Verb::Help(args) => Ok(help::run(args)),
+        Verb::Doctor(args) => done(doctor::run(&app, &args)),
         Verb::Server(args) => done(server::run(app.console, &args)),
         Verb::Broker(args) => broker::run(args),
     }

@@ -79,6 +79,7 @@ const EXAMPLES: &[(&str, &str)] = &[
     ("completion bash", "source <(dispatch completion bash)"),
     ("completion zsh", "source <(dispatch completion zsh)"),
     ("completion fish", "dispatch completion fish | source"),
+    ("doctor", "dispatch doctor -o json"),
     ("help", "dispatch help create function"),
     ("server", "dispatch server --port 8080"),
     ("server check-config", "dispatch server check-config --config server.toml"),

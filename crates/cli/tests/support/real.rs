@@ -2,6 +2,7 @@
 
 use std::{
     collections::BTreeSet,
+    ffi::OsStr,
     fs,
     io::{BufRead as _, BufReader, Read},
     path::Path,
@@ -177,11 +178,32 @@ pub fn command(home: &Path) -> Command {
 pub fn without(hidden: &[&str], command: Command) -> Command {
     let hide = "for path in $HIDDEN; do if [ -d $path ]; then mount -t tmpfs none $path; \
                 else mount --bind /dev/null $path; fi || exit 9; done; exec \"$0\" \"$@\"";
-    let mut hiding = Command::new("unshare");
-    hiding.args(["--mount", "sh", "-c", hide]).arg(command.get_program()).args(command.get_args());
-    hiding.env_clear().env("HIDDEN", hidden.join(" "));
-    hiding.envs(command.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    let words = ["--mount", "sh", "-c", hide];
+    let mut hiding = within("unshare", &words, command.get_program(), &command);
+    hiding.env("HIDDEN", hidden.join(" "));
     hiding
+}
+
+/// The same command, ended after a minute.
+pub fn bounded(command: &Command) -> Command {
+    within("timeout", &["60"], command.get_program(), command)
+}
+
+/// The same command as an ordinary user, with a copy of the executable in a directory that this user can enter.
+pub fn as_nobody(directory: &Path, command: Command) -> Command {
+    let copy = directory.join("dispatch");
+    if !copy.exists() {
+        fs::copy(command.get_program(), &copy).unwrap();
+    }
+    let other = ["--reuid=65534", "--regid=65534", "--clear-groups"];
+    within("setpriv", &other, copy.as_os_str(), &command)
+}
+
+fn within(outer: &str, words: &[&str], program: &OsStr, command: &Command) -> Command {
+    let mut outer = Command::new(outer);
+    outer.args(words).arg(program).args(command.get_args()).stdin(Stdio::null());
+    outer.env_clear().envs(command.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    outer
 }
 
 impl Drop for Server {

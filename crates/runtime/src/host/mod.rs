@@ -35,7 +35,7 @@ pub(crate) const TOP: [&str; 6] = ["/bin", "/lib", "/lib32", "/lib64", "/libx32"
 pub(crate) const LOCALTIME: &str = "/etc/localtime";
 
 /// The part of this machine that every `host:` runtime has: /usr, what leads to it, and [`ETC`].
-fn common_base() -> HostBase {
+pub(crate) fn common_base() -> HostBase {
     let mut base = HostBase { mounts: vec![same("/usr")], links: Vec::new() };
     for top in TOP.map(Path::new) {
         match std::fs::read_link(top) {

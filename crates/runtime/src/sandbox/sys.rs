@@ -249,6 +249,17 @@ pub(crate) fn can_filter_calls() -> io::Result<()> {
     }
 }
 
+/// The version of Landlock's interface.
+pub(crate) fn landlock_abi() -> io::Result<u32> {
+    const VERSION: u32 = 1;
+    let nothing = std::ptr::null::<libc::c_void>();
+    // SAFETY: asked for the version, the call takes no attributes and makes nothing.
+    match unsafe { libc::syscall(libc::SYS_landlock_create_ruleset, nothing, 0_usize, VERSION) } {
+        -1 => Err(io::Error::last_os_error()),
+        abi => u32::try_from(abi).map_err(io::Error::other),
+    }
+}
+
 /// Filters the system calls of this process and all that come from it. Needs no_new_privs.
 pub(crate) fn filter_calls(steps: &[libc::sock_filter]) -> io::Result<()> {
     let program = libc::sock_fprog {

@@ -11,6 +11,8 @@ mod hello;
 #[cfg(test)]
 mod ordinary_user;
 #[cfg(test)]
+mod probe;
+#[cfg(test)]
 mod support;
 
 dispatch_runtime::spawn_helper_in_tests!();

@@ -42,6 +42,11 @@ pub struct Flags {
 }
 
 impl Flags {
+    /// Those that another command has, too.
+    pub fn only(config: Option<PathBuf>, data: Option<PathBuf>) -> Self {
+        Self { config, data, ..Self::default() }
+    }
+
     /// Puts them over what was given before them: some change only a part of that.
     pub(super) fn put(&self, given: &mut Given) {
         let mut flags = Vec::new();

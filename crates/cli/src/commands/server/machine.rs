@@ -75,6 +75,7 @@ pub(super) fn prepare(settings: &mut Settings) -> Result<Prepared, CliError> {
     let helper = spawner::start(&config).map_err(|error| {
         let why = daemon::failed(&error);
         CliError::input(format!("failed to start the spawn helper: {}", why.text().trim_end()))
+            .hint("what this machine allows: dispatch doctor")
     })?;
     Ok(Prepared { helper, executable })
 }

@@ -48,7 +48,8 @@ fn next(language: Option<Language>, has_postgresql: bool) -> String {
         "\nA first function, in another terminal:\n{first}\
          A database for it:\n{service}  \
          dispatch create servicebroker pg --builtin postgresql --param managed=true\n  \
-         dispatch create serviceinstance db postgresql shared-small --wait"
+         dispatch create serviceinstance db postgresql shared-small --wait\n\
+         What this machine allows: dispatch doctor"
     )
 }
 

@@ -75,6 +75,16 @@ pub(crate) struct Entry {
     pub(crate) join: Vec<OwnedFd>,
 }
 
+/// Where groups with a controller could be made, best first, or why nowhere. Nothing is made or tried.
+pub(crate) fn candidates(controller: Controller) -> Result<(Version, Vec<PathBuf>), String> {
+    let all = find::candidates().into_iter().find(|found| found.controller == controller);
+    let Some(Found { candidates, reason, .. }) = all else {
+        return Err("not looked for".to_owned());
+    };
+    let Some((version, _)) = candidates.first() else { return Err(reason) };
+    Ok((*version, candidates.iter().map(|(_, path)| path.clone()).collect()))
+}
+
 impl Cgroups {
     /// Finds and prepares a place for each controller, after removing what a predecessor of the
     /// same instance left there.

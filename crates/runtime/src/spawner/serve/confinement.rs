@@ -2,18 +2,15 @@
 
 use std::io;
 
+use crate::probe::kernel;
 use crate::sandbox::cgroup::{Cgroups, Controller, Version};
 use crate::spawn::{Confinement, Layer, LayerState};
 
 /// Kernels from 5.14 on count RLIMIT_NPROC per user namespace.
 pub(super) fn counts_per_namespace() -> bool {
     let name = rustix::system::uname();
-    let release = name.release().to_string_lossy();
-    let mut numbers = release.split(|c: char| !c.is_ascii_digit()).map(str::parse::<u32>);
-    match (numbers.next(), numbers.next()) {
-        (Some(Ok(major)), Some(Ok(minor))) => (major, minor) >= (5, 14),
-        _ => false,
-    }
+    let version = kernel::version(&name.release().to_string_lossy());
+    version.is_some_and(|version| version >= (5, 14))
 }
 
 pub(super) fn report(
