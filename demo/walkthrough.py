@@ -60,7 +60,7 @@ def instance(show, stage, d):
     show.expect("standard output of a refusal", wrong, "")
     show.command(d, "create", "serviceinstance", "azure-pg", "postgresql", "dedicated",
                  "--params", '{"storage": 2}', "--wait")
-    for words in ("initialising the cluster", "starting on port", "READY in"):
+    for words in ("initialising the cluster", "starting on port", "(broker "):
         show.expect(f"the broker to say {words!r}", any(words in text for text in show.seen), True)
     found = json.loads(subprocess.run([d, "get", "serviceinstance", "azure-pg", "--json"], env=stage.environment,
                                       capture_output=True, text=True, check=True).stdout)
@@ -250,7 +250,7 @@ def main():
     if failed is None:
         report(seconds)
         show.line()
-        show.line(f"demo passed: {seconds:.0f} s after the build.   Next: KEEP=1 make demo · docs/ · dispatch --help")
+        show.line(f"demo passed: {seconds:.0f} s after the build.   Next: KEEP=1 make demo · docs/tutorial.md · dispatch catalog")
     else:
         show.line()
         show.line(f"demo failed at {show.act}: {failed}")

@@ -92,6 +92,8 @@ pub struct InstanceBinding {
     pub secret: Option<String>,
     #[serde(default)]
     pub keys: Vec<String>,
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub last_operation: Option<LastOperation>,
     pub status: String,
     pub reason: Option<Vec<String>>,
     #[serde(skip_serializing_if = "Option::is_none", default)]
@@ -102,6 +104,7 @@ pub struct InstanceBinding {
 
 /// What the broker is doing or did last, in its own words.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
 pub struct LastOperation {
     /// `create`, `update`, `delete`, `bind`, `unbind`.
     #[serde(rename = "type")]
@@ -111,6 +114,9 @@ pub struct LastOperation {
     pub description: String,
     /// Unix seconds.
     pub since: i64,
+    /// Milliseconds from sending the request to the broker until it was seen to be over. Absent before.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub took_ms: Option<u64>,
 }
 
 const COLLECTION: &str = "/v1/serviceinstance";

@@ -9,7 +9,10 @@ mod members;
 mod same;
 mod yaml;
 
-use std::path::{Path, PathBuf};
+use std::{
+    path::{Path, PathBuf},
+    time::Instant,
+};
 
 use dispatch_api::Tag;
 use serde_json::{Value, value::RawValue};
@@ -181,10 +184,11 @@ async fn each(
         let Some(document) = documents.get_mut(index) else { break };
         let one = async {
             document.kind.fill(document, places)?;
+            let asked = Instant::now();
             let Done { word, raw } = what(document).await?;
             let Document { kind, name, .. } = &*document;
             say(session, word, *kind, name)?;
-            let waited = if wait { kind.wait(session, name).await? } else { None };
+            let waited = if wait { kind.wait(session, name, asked).await? } else { None };
             Ok((*kind, waited.unwrap_or(raw)))
         };
         match one.await {

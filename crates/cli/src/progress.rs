@@ -30,6 +30,11 @@ pub struct Progress {
 
 impl Progress {
     pub fn new(name: &str) -> Self {
+        Self::since(name, Instant::now())
+    }
+
+    /// Of what was asked for before.
+    pub fn since(name: &str, started: Instant) -> Self {
         let line = io::stderr().is_terminal().then(|| {
             let line = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr());
             let style = ProgressStyle::with_template("  {spinner} {wide_msg}")
@@ -37,7 +42,7 @@ impl Progress {
             line.set_style(style);
             line
         });
-        Self { name: clean::line(name), started: Instant::now(), line, shown: String::new() }
+        Self { name: clean::line(name), started, line, shown: String::new() }
     }
 
     pub fn elapsed(&self) -> Duration {
@@ -80,11 +85,11 @@ impl Progress {
         }
     }
 
-    /// The last line: `✓ azure-pg READY in 1.3 s   id 5b1f6c1e…`.
-    pub fn succeed(&self, outcome: &str, detail: &str) {
+    /// The last line: `✓ azure-pg READY in 1.3 s (broker 1.2 s, Dispatch 11 ms)   id 5b1f6c1e…`.
+    pub fn succeed(&self, outcome: &str, broker: Option<Duration>, detail: &str) {
         self.clear();
+        let span = spans(self.started.elapsed(), broker);
         let detail = if detail.is_empty() { String::new() } else { format!("   {detail}") };
-        let span = time::span(self.started.elapsed());
         self.write(&format!("  ✓ {} {outcome} in {span}{detail}", self.name));
     }
 
@@ -126,6 +131,15 @@ fn message(name: &str, shown: &str, elapsed: Duration) -> String {
     format!("{name}  {doing}  {clock}{says}  (Ctrl-C stops watching, not the work)")
 }
 
+/// Who had how much of it. What a broker did before anybody waited here is not told.
+fn spans(all: Duration, broker: Option<Duration>) -> String {
+    let shares = broker.and_then(|broker| Some((broker, all.checked_sub(broker)?)));
+    let shares = shares.map(|(broker, ours)| {
+        format!(" (broker {}, Dispatch {})", time::span(broker), time::span(ours))
+    });
+    time::span(all) + &shares.unwrap_or_default()
+}
+
 impl Drop for Progress {
     fn drop(&mut self) {
         self.clear();
@@ -135,6 +149,18 @@ impl Drop for Progress {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_broker_and_dispatch_are_told_apart() {
+        let check = |all: u64, broker: Option<u64>, expect: &str| {
+            let broker = broker.map(Duration::from_millis);
+            assert_eq!(spans(Duration::from_millis(all), broker), expect, "{all} {broker:?}");
+        };
+        check(1_300, Some(1_290), "1.3 s (broker 1.3 s, Dispatch 10 ms)");
+        check(40, Some(40), "40 ms (broker 40 ms, Dispatch 0 ms)");
+        check(40, None, "40 ms");
+        check(2, Some(1_290), "2 ms");
+    }
 
     #[test]
     fn the_line_names_the_object_what_is_done_for_how_long_and_who_says_what() {

@@ -1,6 +1,8 @@
 //! `--wait`: answers that the server holds until the object has settled, or until there is something to show that has
 //! not been shown (decision 9). There is no sleeping and no polling here.
 
+use std::time::Instant;
+
 use crate::{
     error::{CliError, Kind},
     nouns::Noun,
@@ -8,12 +10,23 @@ use crate::{
     session::{NO_BODY, Received, Session},
 };
 
+const READY: &str = "READY";
+
 /// The longest that a server holds an answer, in seconds.
 pub const LONGEST: &str = "300";
 
 /// Waits until the object can be used; an error is said on the progress line.
 pub async fn until_ready<N: Noun>(session: &Session, name: &str) -> Result<Received<N>, CliError> {
-    until_at_rest(session, name, "READY").await
+    until_made(session, name, Instant::now()).await
+}
+
+/// The same for what was asked for at that moment.
+pub async fn until_made<N: Noun>(
+    session: &Session,
+    name: &str,
+    asked: Instant,
+) -> Result<Received<N>, CliError> {
+    at_rest(session, Progress::since(name, asked), name, READY).await
 }
 
 /// The same, with another word for success, such as `rotated`.
@@ -22,7 +35,15 @@ pub async fn until_at_rest<N: Noun>(
     name: &str,
     outcome: &str,
 ) -> Result<Received<N>, CliError> {
-    let mut progress = Progress::new(name);
+    at_rest(session, Progress::new(name), name, outcome).await
+}
+
+async fn at_rest<N: Noun>(
+    session: &Session,
+    mut progress: Progress,
+    name: &str,
+    outcome: &str,
+) -> Result<Received<N>, CliError> {
     let mut seen = String::new();
     loop {
         let answer = next::<N>(session, &progress, name, &seen).await?;
@@ -33,7 +54,9 @@ pub async fn until_at_rest<N: Noun>(
                 show_log(session, answer.body.log());
                 return Err(error);
             }
-            progress.succeed(outcome, &answer.body.detail());
+            let made = outcome == READY;
+            let broker = answer.body.broker_took().filter(|_| made);
+            progress.succeed(outcome, broker, &answer.body.detail());
             return Ok(answer);
         }
         if answer.settled {
@@ -70,7 +93,7 @@ pub async fn until_gone<N: Noun>(session: &Session, name: &str) -> Result<(), Cl
     loop {
         let answer = match next::<N>(session, &progress, name, &seen).await {
             Err(error) if error.status() == Some(404) => {
-                progress.succeed("gone", "");
+                progress.succeed("gone", None, "");
                 return Ok(());
             }
             other => other?,

@@ -27,6 +27,29 @@ fn class() -> String {
     )
 }
 
+/// READY, and how long the broker took to make it and to bind it.
+fn timed() -> String {
+    let took = |verb: &str, before: &str| {
+        format!(
+            r#""lastOperation":{{"type":"{verb}","state":"succeeded","description":"","since":0,"tookMs":0}},"{before}""#
+        )
+    };
+    let ready = ready().replacen(r#""status""#, &took("bind", "status"), 1);
+    ready.replace(r#""conditions""#, &took("create", "conditions"))
+}
+
+#[test]
+fn who_waits_is_told_how_much_of_the_time_the_broker_had() {
+    Case::new("instances/timed")
+        .answer(201, &instance("INITIALIZED", "null", "", ""))
+        .answer(200, &timed())
+        .run("create serviceinstance azure-pg postgresql --wait")
+        .answer(200, &instance("INITIALIZED", "null", "", ""))
+        .answer(200, &timed())
+        .run("retry serviceinstance azure-pg --wait")
+        .check();
+}
+
 #[test]
 fn an_instance_is_created_with_all_that_can_be_given() {
     Case::new("instances/create")

@@ -108,6 +108,9 @@ pub struct LastOperation {
     /// The broker's own words.
     pub description: String,
     pub since: Timestamp,
+    /// From sending the request until it was seen to be over; absent before, and in what older versions have stored.
+    #[serde(default)]
+    pub took_ms: Option<u64>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]

@@ -172,9 +172,15 @@ impl Operation<'_> {
     /// `lastOperation`, keeping its time while the state stays the same.
     fn say(&mut self, flight: &InFlight, state: OperationState, words: String, at: Circumstances) {
         let verb = if flight.verb == Verb::Fetch { Verb::Bind } else { flight.verb };
-        let before = self.last.as_ref().filter(|last| last.verb == verb && last.state == state);
-        let since = before.map_or(at.now, |last| last.since);
-        *self.last = Some(LastOperation { verb, state, description: words, since });
+        let of_it = self.last.as_ref().filter(|last| last.verb == verb);
+        let since = of_it.filter(|last| last.state == state).map_or(at.now, |last| last.since);
+        // Credentials that are fetched belong to the bind that was under way before.
+        let under_way = of_it.filter(|last| last.state == OperationState::InProgress);
+        let begun = under_way.map_or(flight.begun, |last| last.since.min(flight.begun));
+        let is_over = state != OperationState::InProgress;
+        let took_ms = is_over.then(|| time::since(begun, at.now).as_millis());
+        let took_ms = took_ms.and_then(|ms| u64::try_from(ms).ok());
+        *self.last = Some(LastOperation { verb, state, description: words, since, took_ms });
     }
 }
 

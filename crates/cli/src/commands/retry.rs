@@ -1,5 +1,7 @@
 //! `dispatch retry serviceinstance NAME`: another attempt at what ended in ERROR.
 
+use std::time::Instant;
+
 use clap::Subcommand;
 use dispatch_api::{Operation, service_instance::ServiceInstance};
 
@@ -45,7 +47,7 @@ pub fn run(app: &App, args: Args) -> Result<Outcome, CliError> {
 
 async fn instance(session: Session, args: InstanceArgs) -> Result<(), CliError> {
     let [name] = arity::exactly::<1>(&args.names)?;
-    let retry = Operation::RetryServiceInstance;
+    let (retry, asked) = (Operation::RetryServiceInstance, Instant::now());
     let mut received: Received<ServiceInstance> =
         match session.call(retry, &[name], &[], NO_BODY).await {
             Ok(received) => received,
@@ -56,7 +58,7 @@ async fn instance(session: Session, args: InstanceArgs) -> Result<(), CliError> 
     let console = session.console;
     console.done("Retrying serviceinstance", name)?;
     if args.wait {
-        received = wait::until_ready(&session, name).await?;
+        received = wait::until_made(&session, name, asked).await?;
     }
     if console.is_for_programs() {
         get::print(console, &[received.body], &received.raw)?;

@@ -1,5 +1,7 @@
 //! The kinds that a document can have: how each is read, which operations it means, what is filled in from files.
 
+use std::time::Instant;
+
 use dispatch_api::{
     Operation,
     api::{Api, ApiInput},
@@ -214,20 +216,21 @@ impl Kind {
         }
     }
 
-    /// Waits until it can be used; nothing for kinds that are ready at once.
+    /// Waits until it can be used, as was asked for at that moment; nothing for kinds that are ready at once.
     pub async fn wait(
         self,
         session: &Session,
         name: &str,
+        asked: Instant,
     ) -> Result<Option<Box<RawValue>>, CliError> {
         match self {
             Self::Secret | Self::ServiceClass | Self::Api => Ok(None),
-            Self::BaseImage => ready::<BaseImage>(session, name).await,
-            Self::Image => ready::<Image>(session, name).await,
-            Self::Function => ready::<Function>(session, name).await,
-            Self::ServiceBroker => ready::<ServiceBroker>(session, name).await,
-            Self::ServiceInstance => ready::<ServiceInstance>(session, name).await,
-            Self::ServiceBinding => ready::<ServiceBinding>(session, name).await,
+            Self::BaseImage => ready::<BaseImage>(session, name, asked).await,
+            Self::Image => ready::<Image>(session, name, asked).await,
+            Self::Function => ready::<Function>(session, name, asked).await,
+            Self::ServiceBroker => ready::<ServiceBroker>(session, name, asked).await,
+            Self::ServiceInstance => ready::<ServiceInstance>(session, name, asked).await,
+            Self::ServiceBinding => ready::<ServiceBinding>(session, name, asked).await,
         }
     }
 
@@ -252,8 +255,12 @@ impl Kind {
     }
 }
 
-async fn ready<N: Noun>(session: &Session, name: &str) -> Result<Option<Box<RawValue>>, CliError> {
-    wait::until_ready::<N>(session, name).await.map(|received| Some(received.raw))
+async fn ready<N: Noun>(
+    session: &Session,
+    name: &str,
+    asked: Instant,
+) -> Result<Option<Box<RawValue>>, CliError> {
+    wait::until_made::<N>(session, name, asked).await.map(|received| Some(received.raw))
 }
 
 fn decode<T: DeserializeOwned + Serialize>(text: &str) -> Result<Value, String> {

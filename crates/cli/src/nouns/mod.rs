@@ -13,7 +13,7 @@ pub mod service_broker;
 pub mod service_class;
 pub mod service_instance;
 
-use std::borrow::Cow;
+use std::{borrow::Cow, time::Duration};
 
 use dispatch_api::{Operation, service_broker::Condition, service_instance::LastOperation};
 use serde::de::DeserializeOwned;
@@ -42,6 +42,10 @@ pub trait Noun: DeserializeOwned {
     /// What else is worth knowing once it is ready, on the last line of progress.
     fn detail(&self) -> String {
         String::new()
+    }
+    /// How much of the time until it was ready a broker had.
+    fn broker_took(&self) -> Option<Duration> {
+        None
     }
     /// The last lines of what was done for it, shown when that failed.
     fn log(&self) -> &[String] {
@@ -175,6 +179,7 @@ mod tests {
                     state: String::new(),
                     description: "creating\u{7} rules".into(),
                     since: 0,
+                    took_ms: None,
                 };
                 let reason = reason.map(|text| vec![text.to_owned()]);
                 let state =

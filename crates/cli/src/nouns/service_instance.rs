@@ -1,6 +1,6 @@
 //! Service instances in tables (contract §3.2), and when one has settled: with its automatic binding.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, time::Duration};
 
 use dispatch_api::{Operation, service_instance::ServiceInstance};
 
@@ -84,6 +84,14 @@ impl Noun for ServiceInstance {
     /// The id is also the name of the secret, and in our own brokers of the database.
     fn detail(&self) -> String {
         format!("id {}", self.id)
+    }
+
+    /// Making it and binding it.
+    fn broker_took(&self) -> Option<Duration> {
+        let bound = self.binding.as_ref().map(|binding| binding.last_operation.as_ref());
+        let both = [Some(self.last_operation.as_ref()), bound].into_iter().flatten();
+        let took: Option<Vec<u64>> = both.map(|last| last?.took_ms).collect();
+        took.map(|all| Duration::from_millis(all.iter().sum()))
     }
 
     fn state(&self) -> State {

@@ -154,12 +154,12 @@ fn sources(text: &str) -> String {
     out
 }
 
-/// `in 12 ms`, `after 1.3 s`, `(31 ms)` become `<span>`.
+/// `in 12 ms`, `after 1.3 s`, `(31 ms)`, `(broker 1.2 s, Dispatch 9 ms)` become `<span>`.
 fn spans(text: &str) -> String {
     let mut words: Vec<String> = Vec::new();
     for line in text.split('\n') {
         let mut line = line.to_owned();
-        for before in [" in ", " after ", " ("] {
+        for before in [" in ", " after ", " (", " (broker ", ", Dispatch "] {
             let Some(start) = line.find(before).map(|at| at + before.len()) else { continue };
             let rest = &line[start..];
             let digits = rest.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(rest.len());
@@ -189,10 +189,8 @@ mod tests {
 
     #[test]
     fn times_at_the_start_of_a_line_and_spans_are_replaced_and_other_numbers_are_not() {
-        let text =
-            "10:31:07 db\nFri 10:31:07 2026\n✓ db READY in 1.3 s\n✗ after 43 ms: x\nin 3 words";
-        let expect =
-            "<time> db\nFri 10:31:07 2026\n✓ db READY in <span>\n✗ after <span>: x\nin 3 words";
+        let text = "10:31:07 db\nFri 10:31:07 2026\n✓ db READY in 1.3 s (broker 1.2 s, Dispatch 9 ms)\n✗ after 43 ms: x\nin 3 words";
+        let expect = "<time> db\nFri 10:31:07 2026\n✓ db READY in <span> (broker <span>, Dispatch <span>)\n✗ after <span>: x\nin 3 words";
         assert_eq!(Redactor::default().redact(text), expect);
     }
 }

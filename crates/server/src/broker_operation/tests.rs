@@ -95,3 +95,36 @@ fn a_creation_is_polled_through_nonsense_until_its_time_is_over() {
         assert!(matches!(over, Making::Failed(_)), "{over:?}");
     }
 }
+
+#[test]
+fn an_operation_has_taken_the_time_from_its_request_until_its_end_was_seen() {
+    let flight = |verb, begun| InFlight {
+        verb,
+        id: uuid::Uuid::nil(),
+        generation: 1,
+        begun: at(begun).now,
+        body: None,
+        target: uuid::Uuid::nil(),
+        accepted: None,
+    };
+    let mut last = None;
+    let mut say = |verb, begun, now, state| {
+        let (mut in_flight, mut wished, mut failure) = (None, None, None);
+        Operation {
+            in_flight: &mut in_flight,
+            retry: &mut Retry::default(),
+            wished: &mut wished,
+            failure: &mut failure,
+            last: &mut last,
+        }
+        .say(&flight(verb, begun), state, String::new(), at(now));
+        last.as_ref().and_then(|last| last.took_ms)
+    };
+    use OperationState::{Failed, InProgress, Succeeded};
+    assert_eq!(say(Verb::Provision, 10, 11, InProgress), None);
+    assert_eq!(say(Verb::Provision, 10, 40, Succeeded), Some(30_000));
+    // Another operation begins anew, and reading its credentials belongs to a bind.
+    assert_eq!(say(Verb::Bind, 41, 42, InProgress), None);
+    assert_eq!(say(Verb::Fetch, 50, 52, Succeeded), Some(10_000));
+    assert_eq!(say(Verb::Bind, 60, 61, Failed), Some(1_000));
+}

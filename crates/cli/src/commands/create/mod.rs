@@ -11,6 +11,8 @@ pub mod service_broker;
 pub mod service_class;
 pub mod service_instance;
 
+use std::time::Instant;
+
 use clap::Subcommand;
 use dispatch_api::{Operation, Tag};
 use dispatch_model::ErrorCode;
@@ -143,6 +145,7 @@ pub async fn create<N: Noun>(
     // Where no later question is held, the answer itself is.
     let later = N::OPERATIONS.get.is_some_and(|get| takes(get, "wait"));
     let query: &[(&str, &str)] = if wait && !later { &[("wait", wait::LONGEST)] } else { &[] };
+    let asked = Instant::now();
     let made = session.call(operation, &[], query, Some(body)).await;
     let mut received: Received<N> = made.map_err(|error| taken::<N>(error, body))?;
     let console = session.console;
@@ -151,7 +154,7 @@ pub async fn create<N: Noun>(
         settled(&received)?;
     } else if wait {
         let name = received.body.name().into_owned();
-        received = wait::until_ready(session, &name).await?;
+        received = wait::until_made(session, &name, asked).await?;
     }
     if console.is_for_programs() {
         console.document(&received.raw)?;

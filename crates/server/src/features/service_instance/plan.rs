@@ -238,6 +238,7 @@ mod tests {
                     state: OperationState::Failed,
                     description: "no".to_owned(),
                     since: at(60),
+                    took_ms: None,
                 });
             }
         };

@@ -99,6 +99,7 @@ pub fn last_operation(last: &broker_operation::LastOperation) -> LastOperation {
         state: last.state.word().to_owned(),
         description: last.description.clone(),
         since: last.since.as_second(),
+        took_ms: last.took_ms,
     }
 }
 
@@ -120,6 +121,9 @@ fn binding_to_wire(
         secret_parameters: names(&wish.secret_parameters),
         secret: credentials.map(|credentials| credentials.secret_name.to_string()),
         keys: credentials.map(|credentials| credentials.keys.clone()).unwrap_or_default(),
+        last_operation: binding
+            .and_then(|binding| binding.status.last_operation.as_ref())
+            .map(last_operation),
         status: phase.as_str().to_owned(),
         reason: reason.map(|reason| vec![reason]),
         created_time: binding.map(|binding| binding.meta.created.as_second()),

@@ -28,7 +28,7 @@ const SOURCES: [(&str, &str); 2] = [("<source>", "hello.py"), ("<new source>", "
 const LONG_NAME: &str = "<200 x n>";
 const BROKER: &str = "<broker>";
 /// Members that hold a time.
-const TIMES: [&str; 8] = [
+const TIMES: [&str; 9] = [
     "createdTime",
     "executedTime",
     "expiresAt",
@@ -37,6 +37,7 @@ const TIMES: [&str; 8] = [
     "finishedTime",
     "nextTryTime",
     "since",
+    "tookMs",
 ];
 
 impl<'a> Player<'a> {
