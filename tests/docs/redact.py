@@ -71,8 +71,13 @@ class Ids:
         """A command of the page, with the machine's ids in the place of the page's."""
         return UUID.sub(lambda found: self.real.get(found[0], found[0]), command)
 
-    def as_page(self, printed):
+    def as_page(self, page, printed):
         """What was printed with the page's ids, as far as it has any, for a page that is written anew."""
+        before, now = (UUID.findall("\n".join(lines)) for lines in (page, printed))
+        if len(before) == len(now):
+            for shown, real in zip(before, now):
+                self.real.setdefault(shown, real)
+                self.shown.setdefault(real, shown)
         page = [UUID.sub(lambda found: self.shown.get(found[0], found[0]), line) for line in printed]
         self.fit(page, printed)
         return page

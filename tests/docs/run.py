@@ -79,7 +79,7 @@ def one(shell, step, ids, changes):
     if (code != 0) != ("# exit code" in command) and not step.is_interrupted:
         faults.append(f"! {step.place}: exit code {code} of: {command}\n{indented(printed)}")
     if not ids.fit(step.output, printed):
-        changes.append((step, ids.as_page(printed)))
+        changes.append((step, ids.as_page(step.output, printed)))
         faults.append(f"{step.place}: {step.command}\n  the page says:\n{indented(step.output)}"
                       f"\n  it prints:\n{indented(printed)}")
     return faults
