@@ -4,7 +4,8 @@
 Each page has a server of its own, an empty HOME and a real PostgreSQL; README is typed as an ordinary user, too. The
 pages show the usual ports: here they are free ones. What differs each time is redacted (redact.py).
 
-Usage: run.py DIRECTORY-WITH-THE-EXECUTABLE [PAGE…]; UPDATE=1 writes what is printed into the pages.
+Usage: run.py DIRECTORY-WITH-THE-EXECUTABLE [PAGE…]; UPDATE=1 writes what is printed into the pages. The directory may be an
+unpacked tarball: then its examples are used, and of its pages those that are named.
 """
 import os
 import pathlib
@@ -27,23 +28,26 @@ NOT_TYPED = {
     "make demo": "is a step of its own of make test",
     "make test": "is this",
     "make dist": "takes minutes, and is tested by tests/install",
+    "tar -xzf dispatch-*-linux.tar.gz && cd dispatch-*-linux/": "is what tests/install does before it types README",
+    "apt install ./dispatch_*.deb postgresql": "changes the machine; tests/install does it in one of its own",
+    "install -D -m 600 /etc/dispatch/admin.json ~/.dispatch/config.json": "belongs to that package",
     "useradd --system dispatch": "changes the machine",
 }
 UPDATE = bool(os.environ.get("UPDATE"))
 
 
-def pages(wanted):
-    found = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
-    return [page for page in found if not wanted or str(page.relative_to(ROOT)) in wanted]
+def pages(place, wanted):
+    found = [place / "README.md", *sorted((place / "docs").glob("*.md"))]
+    return [page for page in found if not wanted or str(page.relative_to(place)) in wanted]
 
 
-def typed(shell, page, names):
+def typed(shell, page, name, names):
     """All steps of a page. (how many were typed, what is different)."""
     text = page.read_text()
     ids, changes, faults, count = redact.Ids(), [], [], 0
     lost = [link for link in document.links(text) if not (page.parent / link).exists()]
-    faults += [f"! {page.name}: a link to what is not there: {link}" for link in lost]
-    for step in document.steps(str(page.relative_to(ROOT)), text):
+    faults += [f"! {name}: a link to what is not there: {link}" for link in lost]
+    for step in document.steps(name, text):
         if step.path:
             shell.write(step.path, step.text)
         elif step.as_root or bare(step.command) in NOT_TYPED:
@@ -55,7 +59,7 @@ def typed(shell, page, names):
             faults += one(shell, step, ids, changes)
     if UPDATE and changes:
         page.write_text(document.rewritten(text, changes))
-        print(f"rewritten: {len(changes)} outputs of {page.relative_to(ROOT)}")
+        print(f"rewritten: {len(changes)} outputs of {name}")
         faults = [fault for fault in faults if fault.startswith("!")]
     return count, faults
 
@@ -89,18 +93,19 @@ def indented(lines):
     return "\n".join(f"    {line}" for line in lines)
 
 
-def play(page, binaries, user, names):
-    shell = Shell(binaries, user, ROOT / "examples")
+def play(place, page, binaries, user, names):
+    name = str(page.relative_to(place))
+    shell = Shell(binaries, user, place / "examples")
     began = time.monotonic()
     try:
-        count, faults = typed(shell, page, names)
+        count, faults = typed(shell, page, name, names)
     except (Deviation, document.Unreadable) as error:
         count, faults = 0, [str(error)]
     finally:
         left = shell.stop()
-    faults += [f"{page.name}: left over after its end: {what}" for what in left]
+    faults += [f"{name}: left over after its end: {what}" for what in left]
     who = f" as {user.pw_name}" if user else ""
-    print(f"  {page.relative_to(ROOT)}{who}: {count} commands, {len(faults)} faults, {time.monotonic() - began:.1f} s",
+    print(f"  {name}{who}: {count} commands, {len(faults)} faults, {time.monotonic() - began:.1f} s",
           flush=True)
     if faults:
         print(f"-- server: {shell.log()[-2000:]}")
@@ -112,11 +117,12 @@ def main():
     wanted = sys.argv[2:]
     names, faults = set(), []
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
-    for page in pages(wanted):
-        faults += play(page, binaries, None, names)
+    place = binaries if (binaries / "README.md").exists() else ROOT
+    for page in pages(place, wanted):
+        faults += play(place, page, binaries, None, names)
     if not wanted or "README.md" in wanted:
         if os.geteuid() == 0:
-            faults += play(ROOT / "README.md", binaries, pwd.getpwnam("nobody"), names)
+            faults += play(place, place / "README.md", binaries, pwd.getpwnam("nobody"), names)
         else:
             print("  skipped: README.md as another user; only root can become one")
     if not wanted:
