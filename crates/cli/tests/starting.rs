@@ -134,17 +134,38 @@ fn settings_are_checked_and_every_fault_is_told_at_once() {
     let file = "listne = \"127.0.0.1:0\"\nlisten = \"127.0.0.1\"\n\n[build.pip]\n\
                 index_uri = \"https://me:hunter2@index/simple\"\nproxy = \"socks5://me:hunter2@proxy\"\n";
     let wrong = [("DISPATCH_SERVER_SKIP_AUHT", "true"), ("DISPATCH_SERVER_USER", "")];
-    let nobody = [("DISPATCH_SERVER_USER", "no-such-user"), ("DISPATCH_SERVER_LOG", "shout=loud")];
+    let loud = [("DISPATCH_SERVER_LOG", "shout=loud")];
     Case::new("server/settings")
         .file("server.toml", file)
         .run_with("server --config server.toml --host x", &wrong)
         .run_with("server check-config --config server.toml --host x", &wrong)
-        .run_with("server check-config --data server.toml", &nobody)
+        .run_with("server check-config", &loud)
+        .run("server check-config --data server.toml")
         .run("server check-config --config nowhere.toml")
         .run("server check-config --port 8081")
         .run("server --port 0 check-config")
         .run("server chek-config")
         .check();
+}
+
+#[test]
+fn a_user_that_the_machine_does_not_have_is_told_before_anything_is_made() {
+    if !rustix::process::geteuid().is_root() {
+        dispatch_testkit::skip("only root goes on as somebody else");
+        return;
+    }
+    let home = tempfile::tempdir().unwrap();
+    let command = || {
+        let mut command = real::command(home.path());
+        command.env("DISPATCH_SERVER_USER", "no-such-user");
+        command
+    };
+    let why = "this machine has no user no-such-user: make it (useradd --system no-such-user), or set user to \
+               another; with \"\" the server stays root\n";
+    assert_eq!(refused(command(), &FREE_PORTS), why);
+    let expect = format!("DISPATCH_SERVER_USER: user: {why}");
+    assert_eq!(refused(command(), &["server", "check-config"]), expect);
+    assert_eq!(names(home.path()), Vec::<String>::new());
 }
 
 #[test]

@@ -41,7 +41,7 @@ impl Log {
 
 pub fn filter(wanted: &str) -> Result<EnvFilter, CliError> {
     EnvFilter::try_new(wanted).map_err(|error| {
-        CliError::input(format!("log = {wanted:?} is not understood: {error}"))
+        CliError::input(format!("the log level {wanted:?} is not understood: {error}"))
             .hint("error, warn, info, debug or trace; or target=level, separated by commas")
     })
 }

@@ -70,6 +70,12 @@ impl Given {
         self.faults.push(Fault { place, why });
     }
 
+    /// A setting that is of the right kind and still not usable, found by somebody else.
+    pub fn refuse(&mut self, key: &str, why: &str) {
+        let place = self.sources.get(key).cloned().unwrap_or(Source::Default);
+        self.fault(place, format!("{key}: {why}"));
+    }
+
     /// Reads `server.toml`. A line that is not TOML is named, and what can be read besides counts.
     pub fn file(&mut self, path: &Path) -> Result<(), SettingsError> {
         let text = std::fs::read_to_string(path)
@@ -178,13 +184,19 @@ impl Given {
 }
 
 impl Resolved {
+    /// Where a setting comes from, by its dotted key.
+    #[must_use]
+    pub fn source(&self, key: &str) -> &Source {
+        self.sources.get(key).unwrap_or(&Source::Default)
+    }
+
     /// Every setting by its dotted key, as `server.toml` would have it, without credentials, and where it comes from.
     #[must_use]
     pub fn shown(&self) -> Vec<(String, String, Source)> {
         let table = Table::try_from(&self.settings).expect("settings are plain data");
         let line = |key: String| {
             let value = at_path(&table, &key).cloned().unwrap_or(Value::Boolean(false));
-            let source = self.sources.get(&key).cloned().unwrap_or(Source::Default);
+            let source = self.source(&key).clone();
             let text = crate::packages::without_credentials(&key, value).to_string();
             (key, text, source)
         };

@@ -1,11 +1,13 @@
 //! `dispatch server check-config`: what a server would be told, every fault of it, and what of the machine is in the
 //! way. It starts nothing, makes nothing and opens no data.
 
-use dispatch_server::{config::USER, preflight};
+use dispatch_server::{
+    config::{Source, USER},
+    preflight::{self, Obstacle},
+};
 
 use super::{Flags, no_usual_user, run_as, settings};
 use crate::{
-    commands::daemon,
     error::CliError,
     output::{Console, columns},
 };
@@ -15,18 +17,23 @@ pub fn run(console: Console, flags: &Flags) -> Result<(), CliError> {
     let read = settings::resolve(flags, &settings::environment(), is_root)?;
     let settings = &read.resolved.settings;
     let mut faults = Vec::new();
-    if let Err(error) = daemon::filter(&settings.log) {
-        faults.push(error.text().trim_end().to_owned());
-    }
+    let mut fault = |key: &str, why: &str| {
+        let place = match read.resolved.source(key) {
+            Source::Default => String::new(),
+            source => format!("{source}: "),
+        };
+        faults.push(format!("{place}{key}: {why}"));
+    };
     let user = match run_as(&settings.user, is_root) {
         Ok(user) => user,
         Err(error) => {
-            faults.push(format!("user: {}", error.text().trim_end()));
+            fault("user", error.text().trim_end());
             None
         }
     };
-    let obstacles = preflight::obstacles(settings, user.as_ref());
-    faults.extend(obstacles.iter().map(ToString::to_string));
+    for Obstacle { key, why, remedy } in preflight::obstacles(settings, user.as_ref()) {
+        fault(key, &format!("{why}: {remedy}"));
+    }
     if !faults.is_empty() {
         return Err(CliError::input(faults.join("\n")));
     }

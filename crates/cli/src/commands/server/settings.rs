@@ -55,6 +55,9 @@ pub fn resolve(
     let keys = environment.iter().filter(|(name, _)| name != CONFIG_VARIABLE);
     given.variables(keys.cloned());
     flags.put(&mut given);
+    if let Err(error) = daemon::filter(&given.settings().log) {
+        given.refuse("log", &error.text().trim_end().replace('\n', "; "));
+    }
     let resolved = given.finish().map_err(|error| daemon::failed(&error))?;
     Ok(Read { resolved, file })
 }
