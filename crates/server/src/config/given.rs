@@ -107,9 +107,12 @@ impl Given {
                 (Some(Value::Table(_)), _) => {
                     self.fault(at, format!("{key} must be a table: [{key}]"));
                 }
-                (Some(_), value) => match plain(value) {
+                (Some(known), value) => match plain(value) {
                     Some(value) => self.put(&key, value, at),
-                    None => self.fault(at, must_be(&key, "")),
+                    None => {
+                        let why = must_be(&key, kind(known));
+                        self.fault(at, why);
+                    }
                 },
             }
         }
@@ -232,6 +235,16 @@ fn plain(value: DeValue<'_>) -> Option<Value> {
         }
         DeValue::Float(_) | DeValue::Datetime(_) | DeValue::Table(_) => return None,
     })
+}
+
+/// What the deserializer would say that it had expected.
+const fn kind(known: &Value) -> &'static str {
+    match known {
+        Value::Boolean(_) => "a boolean",
+        Value::Integer(_) => "u64",
+        Value::Array(_) => "a sequence",
+        _ => "a string",
+    }
 }
 
 /// `true` and `8080` are what they look like; everything else is text.
