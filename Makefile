@@ -30,7 +30,7 @@ lint: deps
 
 bench: build
 	$(CARGO) build --release --quiet -p dispatch-bench
-	$(TARGET)/release/dispatch-bench --dispatch $(TARGET)/release/dispatch --demo --out $(TARGET)/bench/figures.json
+	$(TARGET)/release/dispatch-bench --dispatch $(TARGET)/release/dispatch --demo --from-source --out $(TARGET)/bench/figures.json
 
 dist: deps
 	@scripts/dist $(TARGET)

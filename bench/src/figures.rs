@@ -1,7 +1,12 @@
 //! The figures, what each must be at most, and which measurement gives them.
 
+mod command;
+mod dedicated;
 mod demo;
+mod executable;
 mod first_call;
+mod first_row;
+mod from_source;
 mod lateness;
 mod memory;
 mod rotation;
@@ -34,19 +39,34 @@ pub enum Measurement {
     Lateness,
     Start,
     Rotation,
+    Dedicated,
+    Command,
+    Executable,
+    FirstRow,
     Demo,
+    FromSource,
 }
 
 impl Measurement {
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 12] = [
         Self::WarmCall,
         Self::FirstCall,
         Self::Wait,
         Self::Lateness,
         Self::Start,
         Self::Rotation,
+        Self::Dedicated,
+        Self::Command,
+        Self::Executable,
+        Self::FirstRow,
         Self::Demo,
+        Self::FromSource,
     ];
+
+    /// Measures what takes minutes, and only when it is asked for.
+    const fn is_long(self) -> bool {
+        matches!(self, Self::Demo | Self::FromSource)
+    }
 
     /// Finds at least the figures that are wanted, and keeps those that were found before trouble came.
     pub fn run(
@@ -62,7 +82,12 @@ impl Measurement {
             Self::Lateness => lateness::run(stage, found),
             Self::Start => start::run(stage, wanted, found),
             Self::Rotation => rotation::run(stage, found),
+            Self::Dedicated => dedicated::run(stage, found),
+            Self::Command => command::run(stage, found),
+            Self::Executable => executable::run(stage, found),
+            Self::FirstRow => first_row::run(stage, found),
             Self::Demo => demo::run(stage, found),
+            Self::FromSource => from_source::run(stage, found),
         }
     }
 }
@@ -186,7 +211,43 @@ pub const TABLE: &[Row] = &[
         Measurement::Rotation,
         "open sessions of such logins",
     ),
+    row(
+        "dedicated",
+        "times",
+        1.1,
+        Measurement::Dedicated,
+        "an instance of plan dedicated with its binding, from the request to READY, as a multiple of initdb, one sync, pg_ctl start and createdb by hand",
+    ),
+    row(
+        "command.get-functions",
+        "ms",
+        20.0,
+        Measurement::Command,
+        "p50 of `dispatch get functions` as a whole process, with 100 functions",
+    ),
+    row("executable", "MB", 40.0, Measurement::Executable, "the file dispatch, in 10⁶ bytes"),
+    row(
+        "first-row.tarball",
+        "s",
+        30.0,
+        Measurement::FirstRow,
+        "from the tarball to the first row in an included PostgreSQL, by the README's commands",
+    ),
+    row(
+        "first-row.commands",
+        "commands",
+        5.0,
+        Measurement::FirstRow,
+        "how many those are, unpacking and the server included",
+    ),
     row("demo", "s", 90.0, Measurement::Demo, "the walkthrough of make demo, after the build"),
+    row(
+        "first-row.source",
+        "min",
+        8.0,
+        Measurement::FromSource,
+        "from git clone to the walkthrough's first row, with an empty cache of cargo's and nothing built",
+    ),
 ];
 
 /// The figures that are to be taken.
@@ -195,7 +256,7 @@ pub struct Wanted(Vec<&'static str>);
 
 impl Wanted {
     /// Each name stands for the figures that begin with it, up to a point: `warm-call`, `wait.instance`,
-    /// `wait.instance.pinned`. No names: all figures but the walkthrough, which is asked for by name.
+    /// `wait.instance.pinned`. No names: all figures but the long ones, which are asked for by name.
     pub fn by_names(names: &[String]) -> Result<Self, String> {
         let mut wanted = Vec::new();
         for name in names {
@@ -207,7 +268,7 @@ impl Wanted {
             }
         }
         if names.is_empty() {
-            let all = TABLE.iter().filter(|row| row.measurement != Measurement::Demo);
+            let all = TABLE.iter().filter(|row| !row.measurement.is_long());
             wanted.extend(all.map(|row| row.name));
         }
         Ok(Self(wanted))
@@ -218,10 +279,10 @@ impl Wanted {
         self.0.contains(&name)
     }
 
-    /// The walkthrough too.
-    pub fn add_demo(&mut self) {
-        if !self.has("demo") {
-            self.0.push("demo");
+    /// That one too.
+    pub fn add(&mut self, name: &'static str) {
+        if !self.has(name) {
+            self.0.push(name);
         }
     }
 
@@ -254,8 +315,8 @@ mod tests {
         check(&["demo", "start.first"], &["demo", "start.first"]);
         assert!(Wanted::by_names(&["warm".to_owned()]).is_err(), "half a word is no name");
         let all = Wanted::by_names(&[]).unwrap();
-        assert_eq!(all.0.len(), TABLE.len() - 1);
-        assert!(!all.needs(Measurement::Demo));
+        assert_eq!(all.0.len(), TABLE.len() - 2);
+        assert!(!all.needs(Measurement::Demo) && !all.needs(Measurement::FromSource));
     }
 
     #[test]

@@ -6,6 +6,7 @@ pub mod cores;
 pub mod daemon;
 pub mod functions;
 pub mod interrupted;
+pub mod postgresql;
 pub mod process;
 pub mod server;
 pub mod wal;

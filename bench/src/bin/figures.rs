@@ -19,7 +19,7 @@ use dispatch_bench::{
 /// Exits with 0 when every figure that was asked for was taken and is met.
 #[derive(Debug, Parser)]
 struct Args {
-    /// Only these, or all that begin with this: warm-call, wait.instance, start.second (default: all but demo)
+    /// Only these, or all that begin with this: warm-call, wait.instance, start.second (default: all but the next two)
     figures: Vec<String>,
     /// The executable that is measured (default: the one beside this program)
     #[arg(long, value_name = "FILE")]
@@ -30,6 +30,9 @@ struct Args {
     /// The walkthrough's time as well
     #[arg(long)]
     demo: bool,
+    /// And that from a fresh clone to its first row, which builds everything anew
+    #[arg(long)]
+    from_source: bool,
     /// Name the figures and end
     #[arg(long)]
     list: bool,
@@ -65,8 +68,10 @@ fn list() {
 fn take(args: Args) -> Result<bool, String> {
     let names = args.figures;
     let mut wanted = Wanted::by_names(&names)?;
-    if args.demo {
-        wanted.add_demo();
+    for (asked, name) in [(args.demo, "demo"), (args.from_source, "first-row.source")] {
+        if asked {
+            wanted.add(name);
+        }
     }
     let program = std::env::args().next().unwrap_or_else(|| "dispatch-bench".to_owned());
     let dispatch = dispatch(args.dispatch.as_deref())?;

@@ -1,8 +1,8 @@
 //! How long the walkthrough takes, which tells it itself.
 
-use std::{fs, process::Command};
+use std::{fs, path::Path, process::Command};
 
-use serde_json::Value;
+use serde::Deserialize;
 
 use super::Found;
 use crate::{
@@ -10,7 +10,24 @@ use crate::{
     stage::{Stage, Trouble, repository},
 };
 
-const REPORT: &str = "DISPATCH_DEMO_REPORT";
+/// The variable that names the file for [`Told`].
+pub const REPORT: &str = "DISPATCH_DEMO_REPORT";
+
+/// What the walkthrough says of itself: seconds after the build.
+#[derive(Debug, Deserialize)]
+pub struct Told {
+    pub seconds: f64,
+    pub first_row: f64,
+}
+
+impl Told {
+    pub fn read(report: &Path) -> Result<Self, Trouble> {
+        let text = fs::read_to_string(report);
+        let text = text.map_err(Trouble::io("read the walkthrough's report"))?;
+        serde_json::from_str(&text)
+            .map_err(|error| Trouble::wrong(format!("the walkthrough's report: {error}"), text))
+    }
+}
 
 pub fn run(stage: &Stage, found: &mut Vec<Found>) -> Result<(), Trouble> {
     let report = stage.folder("demo")?.join("report.json");
@@ -23,10 +40,7 @@ pub fn run(stage: &Stage, found: &mut Vec<Found>) -> Result<(), Trouble> {
     if !status.success() {
         return Err(Trouble::wrong("the walkthrough", status));
     }
-    let text = fs::read_to_string(&report).map_err(Trouble::io("read the walkthrough's report"))?;
-    let told: Value = serde_json::from_str(&text).unwrap_or_default();
-    let seconds = told.get("seconds").and_then(Value::as_f64);
-    let seconds = seconds.ok_or_else(|| Trouble::wrong("the walkthrough's report", text))?;
+    let seconds = Told::read(&report)?.seconds;
     found.extend(Spread::median(&[seconds]).map(|spread| ("demo", spread)));
     Ok(())
 }

@@ -5,7 +5,7 @@
 
 use std::{
     fs,
-    path::{Path, PathBuf},
+    path::PathBuf,
     process::Command,
     sync::Arc,
     time::{Duration, Instant},
@@ -22,9 +22,10 @@ use crate::{
     report::Spread,
     stage::{
         Stage, Trouble,
-        daemon::Daemon,
         functions::{function, make_base, output, run as a_run},
-        note, pause, repository,
+        note, pause,
+        postgresql::PostgresBroker,
+        repository,
         server::Server,
         wire::Wire,
     },
@@ -50,11 +51,8 @@ pub fn run(stage: &Stage, found: &mut Vec<Found>) -> Result<(), Trouble> {
     let runtime =
         tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
     let runtime = runtime.map_err(Trouble::io("make a runtime"))?;
-    let cluster = runtime
-        .block_on(PostgresCluster::builder().setting("max_connections", "200").start())
-        .map_err(|error| Trouble::Missing(error.to_string()))?;
-    let psql = Psql::new(&cluster)?;
-    let broker = start_broker(stage, &folder, &cluster)?;
+    let broker = PostgresBroker::start(&runtime, stage, &folder)?;
+    let psql = Psql::new(&broker.cluster)?;
     let server = Server::start(&stage.dispatch, &folder)?;
     let mut wire = server.wire()?;
     let outcome = rotate(&runtime, &server, &mut wire, &broker, &psql, found);
@@ -65,36 +63,11 @@ pub fn run(stage: &Stage, found: &mut Vec<Found>) -> Result<(), Trouble> {
     broker.stop()
 }
 
-fn start_broker(
-    stage: &Stage,
-    folder: &Path,
-    cluster: &PostgresCluster,
-) -> Result<Daemon, Trouble> {
-    let folder = folder.join("broker");
-    fs::create_dir_all(&folder).map_err(Trouble::io("make a directory"))?;
-    let admin_url = folder.join("admin-url");
-    fs::write(&admin_url, cluster.admin_url()).map_err(Trouble::io("write a URL"))?;
-    let text = |path: &Path| path.display().to_string();
-    let arguments = [
-        "broker",
-        "postgresql",
-        "--listen",
-        "127.0.0.1:0",
-        "--admin-url-file",
-        &text(&admin_url),
-        "--data",
-        &text(&folder.join("data")),
-        "--tls-ca",
-        &text(&cluster.ca_file()),
-    ];
-    Daemon::start(&stage.dispatch, &folder, &arguments)
-}
-
 fn rotate(
     runtime: &Runtime,
     server: &Server,
     wire: &mut Wire,
-    broker: &Daemon,
+    broker: &PostgresBroker,
     psql: &Psql,
     found: &mut Vec<Found>,
 ) -> Result<(), Trouble> {
@@ -133,14 +106,13 @@ fn rotate(
 }
 
 /// Broker, database, image and functions; the rows that every call must return.
-fn deploy(wire: &mut Wire, broker: &Daemon) -> Result<Value, Trouble> {
+fn deploy(wire: &mut Wire, broker: &PostgresBroker) -> Result<Value, Trouble> {
     let read = |path: &str| {
         fs::read_to_string(repository().join(path)).map_err(Trouble::io("read an example"))
     };
     let example = read("examples/python3/postgres/postgres.py")?;
     let source = [("postgres.py", example.as_str()), ("rows.py", &read("demo/rows.py")?)];
-    let url = format!("http://{}", broker.address);
-    wire.make("/v1/servicebroker", &json!({ "name": "pg", "url": url }))?;
+    wire.make("/v1/servicebroker", &json!({ "name": "pg", "url": broker.url() }))?;
     let instance =
         json!({ "name": "db", "serviceClass": "postgresql", "servicePlan": "shared-small" });
     wire.make("/v1/serviceinstance", &instance)?;

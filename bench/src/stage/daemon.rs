@@ -15,6 +15,8 @@ use rustix::process::Signal;
 
 use super::{Trouble, interrupted, note, pause};
 
+/// The HOME of a process, in its directory.
+pub const HOME: &str = "home";
 /// Longer than any start that is worth measuring.
 const START: Duration = Duration::from_secs(60);
 /// A server finishes its calls for up to 30 s.
@@ -48,7 +50,7 @@ pub struct Daemon {
 impl Daemon {
     /// Starts it and waits for the line on stdout that says where it listens.
     pub fn start(dispatch: &Path, directory: &Path, arguments: &[&str]) -> Result<Self, Trouble> {
-        let home = directory.join("home");
+        let home = directory.join(HOME);
         fs::create_dir_all(&home).map_err(Trouble::io("make a home directory"))?;
         let log = directory.join("log");
         let errors = File::create(&log).map_err(Trouble::io("make a log"))?;

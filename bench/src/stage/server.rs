@@ -9,7 +9,11 @@ use std::{
 
 use serde_json::Value;
 
-use super::{Trouble, daemon::Daemon, wire::Wire};
+use super::{
+    Trouble,
+    daemon::{Daemon, HOME},
+    wire::Wire,
+};
 
 /// A server that answers.
 #[derive(Debug)]
@@ -42,7 +46,7 @@ impl Server {
         let daemon = Daemon::start(dispatch, directory, &arguments)?;
         Wire::connect(daemon.address, "")?.call("GET", "/healthz", None)?;
         let ready_after = daemon.begun.elapsed();
-        let key = key(&directory.join("home/.dispatch/config.json"))?;
+        let key = key(&directory.join(HOME).join(".dispatch/config.json"))?;
         Ok(Self { daemon, key, directory: directory.to_owned(), ready_after })
     }
 
@@ -59,6 +63,12 @@ impl Server {
     #[must_use]
     pub fn database(&self) -> PathBuf {
         self.directory.join("data/dispatch.db")
+    }
+
+    /// Of whoever uses it from the command line.
+    #[must_use]
+    pub fn home(&self) -> PathBuf {
+        self.directory.join(HOME)
     }
 
     /// A new connection with the administrator's key.

@@ -40,12 +40,15 @@ pub enum ClusterError {
     /// initdb.
     #[error("initdb failed: {output}")]
     Initdb { output: String },
+    /// Another of its programs.
+    #[error("{program} failed: {output}")]
+    Command { program: &'static str, output: String },
     /// It does not answer.
     #[error("PostgreSQL did not start: {reason}; its log ends with: {log}")]
     Start { reason: String, log: String },
 }
 
-fn setup(what: &'static str) -> impl FnOnce(io::Error) -> ClusterError {
+pub(super) fn setup(what: &'static str) -> impl FnOnce(io::Error) -> ClusterError {
     move |source| ClusterError::Setup { what, source }
 }
 
