@@ -188,12 +188,17 @@ fn a_kernel_that_allows_no_sandbox_is_told_by_the_attempt_and_by_its_switch() {
 fn settings_with_which_no_server_starts_decide() {
     let home = tempfile::tempdir().unwrap();
     let file = home.path().join("server.toml");
-    fs::write(&file, "listne = 1\n").unwrap();
+    fs::write(&file, "listne = 1\nlgo = \"info\"\n").unwrap();
     let mut command = real::command(home.path());
     command.env("DISPATCH_SERVER_CONFIG", &file);
     let found = Found::of(command);
-    found.check("settings", "wrong", "server.toml:1: unknown key listne; did you mean listen?");
+    found.check("settings", "wrong", "server.toml:1: unknown key listne; did you mean listen?; ");
+    found.check("settings", "wrong", "server.toml:2: unknown key lgo; did you mean log?");
     assert_eq!(found.decide(), ["settings"]);
+    let mut command = real::command(home.path());
+    command.env("DISPATCH_CONFIG", home.path().join("nowhere.json"));
+    let remedy = Found::of(command).check("server", "wrong", "nowhere.json").to_owned();
+    assert_eq!(remedy, "use another one: --config FILE");
     let mut command = real::command(home.path());
     command.env("DISPATCH_SERVER_DATA", &file);
     let found = Found::of(command);

@@ -143,6 +143,7 @@ fn settings_are_checked_and_every_fault_is_told_at_once() {
         .run("server check-config --data server.toml")
         .run("server check-config --config nowhere.toml")
         .run("server check-config --port 8081")
+        .run("server check-config --port x")
         .run("server --port 0 check-config")
         .run("server chek-config")
         .check();

@@ -50,6 +50,7 @@ const SYNONYMS: &[(&str, &str)] = &[
     ("call", "exec"),
     ("config", "manage"),
     ("context", "manage"),
+    ("diagnose", "doctor"),
     ("invoke", "exec"),
     ("list", "get"),
     ("ls", "get"),
@@ -145,6 +146,8 @@ fn wording(error: &clap::Error, path: &[String]) -> String {
         }
         ErrorKind::ValueValidation => {
             let why = std::error::Error::source(error).map(ToString::to_string).unwrap_or_default();
+            // What the standard library says of a number.
+            let why = why.replace("invalid digit found in string", "it is not a whole number");
             format!("invalid argument \"{value}\" for \"{flag}\" flag: {}", clean::line(&why))
         }
         ErrorKind::MissingRequiredArgument => {

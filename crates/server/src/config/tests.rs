@@ -1,3 +1,5 @@
+//! Settings put together, and what is wrong with them.
+
 use std::path::PathBuf;
 
 use super::*;

@@ -16,19 +16,19 @@ const MIB_MIN: u64 = 64;
 const MIB_FEW: u64 = 1024;
 
 pub fn checks(read: &Result<Read, CliError>, is_root: bool) -> Vec<Check> {
-    const CHECK: &str = "mend it: dispatch server check-config says the same";
+    let wrong = |error: &CliError| {
+        let faults = error.text().trim_end().replace('\n', "; ");
+        let remedy = "mend that; dispatch server check-config says the same";
+        vec![Check::wrong("settings", faults, remedy).deciding()]
+    };
     let read = match read {
         Ok(read) => read,
-        Err(error) => {
-            return vec![Check::wrong("settings", error.text().trim_end(), CHECK).deciding()];
-        }
+        Err(error) => return wrong(error),
     };
     let settings = &read.resolved.settings;
     let user = match run_as(&settings.user, is_root) {
         Ok(user) => user,
-        Err(error) => {
-            return vec![Check::wrong("settings", error.text().trim_end(), CHECK).deciding()];
-        }
+        Err(error) => return wrong(&error),
     };
     let place = match &read.file {
         Some(file) => format!("{} is good", file.display()),

@@ -17,8 +17,9 @@ const NAME: &str = "server";
 const PATIENCE: Duration = Duration::from_secs(10);
 
 pub async fn checks(app: &App) -> Vec<Check> {
-    let (config, _) = app.config_path();
-    let is_named = app.flags.host.is_some() || std::env::var_os("DISPATCH_HOST").is_some();
+    let (config, is_named) = app.config_path();
+    let is_named =
+        is_named || app.flags.host.is_some() || std::env::var_os("DISPATCH_HOST").is_some();
     if !is_named && !config.exists() {
         let detail = format!("none is known: there is no {}", config.display());
         let remedy = "dispatch server starts one, and writes that file the first time";
