@@ -120,7 +120,7 @@ fn a_directory_that_cannot_be_written_is_told_with_what_to_do() {
         return;
     }
     fs::set_permissions(home.path(), Permissions::from_mode(0o755)).unwrap();
-    let let_it = "let this user write there, or name another place";
+    let let_it = "let this user do that, or name another place";
     let user = || as_nobody(home.path(), real::command(home.path()));
     check(user(), home.path(), "cannot be written to: permission denied", let_it);
     let why = format!("cannot be made: {}: permission denied", home.path().display());

@@ -29,17 +29,24 @@ pub fn obstacles(settings: &Settings, run_as: Option<&RunAs>) -> Vec<Obstacle> {
     let mut note = |key, obstacle: Option<(String, String)>| {
         found.extend(obstacle.map(|(why, remedy)| Obstacle { key, why, remedy }));
     };
-    for (key, path) in [("data", &settings.data), ("keys", &settings.keys)] {
-        let why = closed(path).or_else(|| run_as.and_then(|user| shut_out(user, path)));
-        note(key, why);
+    // Keys and login are made by the first start; later ones may have them where nothing can be written.
+    let is_first = !settings.data.join("dispatch.db").exists();
+    let written = Access::WRITE_OK | Access::EXEC_OK;
+    let keys = if is_first { written } else { Access::READ_OK | Access::EXEC_OK };
+    for (key, path, access) in [("data", &settings.data, written), ("keys", &settings.keys, keys)] {
+        let user = |path| run_as.and_then(|user| shut_out(user, path));
+        note(key, closed(path, access).or_else(|| user(path)));
     }
-    note("client_config", settings.client_config.parent().and_then(closed));
+    if is_first {
+        let home = settings.client_config.parent();
+        note("client_config", home.and_then(|home| closed(home, written)));
+    }
     note("data", tls::check(&settings.data.join("tls")).err().map(|error| certificate(&error)));
     found
 }
 
-/// Why nothing can be written to a directory that is there or is to be made, and what to do.
-fn closed(directory: &Path) -> Option<(String, String)> {
+/// Why a directory that is there or is to be made cannot be used like that, and what to do.
+fn closed(directory: &Path, access: Access) -> Option<(String, String)> {
     if directory.as_os_str().is_empty() {
         return None;
     }
@@ -48,18 +55,19 @@ fn closed(directory: &Path) -> Option<(String, String)> {
         Err(error) => (words(&error), ELSEWHERE),
         Ok(meta) if !meta.is_dir() => ("not a directory".to_owned(), ELSEWHERE),
         Ok(_) => {
-            let access = Access::WRITE_OK | Access::EXEC_OK;
+            let access = if there == directory { access } else { access | Access::WRITE_OK };
             match accessat(CWD, &there, access, AtFlags::EACCESS) {
                 Ok(()) => return None,
                 Err(errno) => {
-                    (words(&errno.into()), "let this user write there, or name another place")
+                    (words(&errno.into()), "let this user do that, or name another place")
                 }
             }
         }
     };
     let place = directory.display();
     let why = if there == directory {
-        format!("{place} cannot be written to: {why}")
+        let verb = if access.contains(Access::WRITE_OK) { "written to" } else { "read" };
+        format!("{place} cannot be {verb}: {why}")
     } else {
         format!("{place} cannot be made: {}: {why}", there.display())
     };
@@ -153,6 +161,23 @@ mod tests {
         let below = Settings { keys: top.path().join("keys/below"), ..settings(top.path()) };
         let not = "cannot be made";
         check(&below, None, &[("keys", not), expect[1]]);
+    }
+
+    #[test]
+    fn only_a_first_start_needs_to_write_keys_and_login() {
+        let top = tempfile::tempdir().unwrap();
+        fs::create_dir(top.path().join("data")).unwrap();
+        fs::write(top.path().join("home"), "").unwrap();
+        // A directory that not even root writes to.
+        let keys = PathBuf::from("/proc/sys/kernel");
+        let settings = Settings { keys, ..settings(top.path()) };
+        let expect = [
+            ("keys", "/proc/sys/kernel cannot be written to: permission denied"),
+            ("client_config", "home cannot be written to: not a directory"),
+        ];
+        check(&settings, None, &expect);
+        fs::write(top.path().join("data/dispatch.db"), "").unwrap();
+        check(&settings, None, &[]);
     }
 
     #[test]
