@@ -18,6 +18,8 @@ use crate::{
 
 /// How often the line is redrawn while nothing changes.
 const REDRAW: Duration = Duration::from_millis(100);
+/// What the line's clock can show.
+const LEAST: Duration = Duration::from_secs(1);
 
 #[derive(Debug)]
 pub struct Progress {
@@ -26,6 +28,7 @@ pub struct Progress {
     /// None where stderr is no terminal.
     line: Option<ProgressBar>,
     shown: String,
+    usual: Option<Duration>,
 }
 
 impl Progress {
@@ -42,11 +45,21 @@ impl Progress {
             line.set_style(style);
             line
         });
-        Self { name: clean::line(name), started, line, shown: String::new() }
+        Self { name: clean::line(name), started, line, shown: String::new(), usual: None }
     }
 
     pub fn elapsed(&self) -> Duration {
         self.started.elapsed()
+    }
+
+    /// Whether anybody watches the line, to whom it is worth a question how long it will be.
+    pub fn is_watched(&self) -> bool {
+        self.line.is_some()
+    }
+
+    /// How long it usually takes.
+    pub fn expect(&mut self, usual: Option<Duration>) {
+        self.usual = usual;
     }
 
     /// Waits for an answer while the line lives. Ctrl-C stops watching, not the work.
@@ -105,7 +118,7 @@ impl Progress {
 
     fn draw(&self) {
         if let Some(line) = &self.line {
-            line.set_message(message(&self.name, &self.shown, self.started.elapsed()));
+            line.set_message(message(&self.name, &self.shown, self.started.elapsed(), self.usual));
             line.tick();
         }
     }
@@ -122,13 +135,15 @@ impl Progress {
     }
 }
 
-/// `azure-pg  provisioning  2:10   osba: "creating firewall rules"  (Ctrl-C stops watching, not the work)`
-fn message(name: &str, shown: &str, elapsed: Duration) -> String {
+/// `azure-pg  provisioning  2:10 of about 9:40   osba: "creating firewall rules"  (Ctrl-C stops watching, not the work)`
+fn message(name: &str, shown: &str, elapsed: Duration, usual: Option<Duration>) -> String {
     let shown = if shown.is_empty() { "waiting" } else { shown };
     let (doing, says) = shown.split_once("  ").unwrap_or((shown, ""));
     let says = if says.is_empty() { String::new() } else { format!("   {says}") };
     let clock = time::clock(elapsed);
-    format!("{name}  {doing}  {clock}{says}  (Ctrl-C stops watching, not the work)")
+    let about = usual.map(|usual| format!(" of about {}", time::clock(usual.max(LEAST))));
+    let about = about.unwrap_or_default();
+    format!("{name}  {doing}  {clock}{about}{says}  (Ctrl-C stops watching, not the work)")
 }
 
 /// Who had how much of it. What a broker did before anybody waited here is not told.
@@ -164,12 +179,15 @@ mod tests {
 
     #[test]
     fn the_line_names_the_object_what_is_done_for_how_long_and_who_says_what() {
-        let check = |shown: &str, expect: &str| {
+        let check = |shown: &str, usual: Option<u64>, expect: &str| {
             let end = "  (Ctrl-C stops watching, not the work)";
-            assert_eq!(message("db", shown, Duration::from_secs(130)), format!("{expect}{end}"));
+            let (elapsed, usual) = (Duration::from_secs(130), usual.map(Duration::from_millis));
+            assert_eq!(message("db", shown, elapsed, usual), format!("{expect}{end}"));
         };
-        check("", "db  waiting  2:10");
-        check("binding", "db  binding  2:10");
-        check("provisioning  pg: \"a  b\"", "db  provisioning  2:10   pg: \"a  b\"");
+        check("", None, "db  waiting  2:10");
+        check("binding", None, "db  binding  2:10");
+        check("provisioning  pg: \"a  b\"", None, "db  provisioning  2:10   pg: \"a  b\"");
+        check("provisioning", Some(580_000), "db  provisioning  2:10 of about 9:40");
+        check("provisioning", Some(30), "db  provisioning  2:10 of about 0:01");
     }
 }

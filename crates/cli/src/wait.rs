@@ -1,7 +1,7 @@
 //! `--wait`: answers that the server holds until the object has settled, or until there is something to show that has
 //! not been shown (decision 9). There is no sleeping and no polling here.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crate::{
     error::{CliError, Kind},
@@ -62,9 +62,20 @@ async fn at_rest<N: Noun>(
         if answer.settled {
             return Err(cannot_hold::<N>());
         }
+        if seen.is_empty() && progress.is_watched() {
+            progress.expect(usual(session, &answer.body).await);
+        }
         progress.show(&state);
         seen = answer.seen.unwrap_or_default();
     }
+}
+
+/// It is no error if that cannot be learnt.
+async fn usual<N: Noun>(session: &Session, one: &N) -> Option<Duration> {
+    let usual = N::USUAL?;
+    let listed: Result<Received<Vec<N>>, CliError> =
+        session.call(N::OPERATIONS.list, &[], &[], NO_BODY).await;
+    usual(one, &listed.ok()?.body)
 }
 
 /// The next answer that is worth a look. The first one, when nothing has been seen yet, is given at once.

@@ -55,11 +55,8 @@ fn page(classes: &[ServiceClass]) -> String {
     for class in classes {
         rows.push(vec![clean::line(&class.name), String::new(), about(class)]);
         for plan in &class.plans {
-            let mut cells = service_class::plan_cells(class, plan);
-            if let Some(name) = cells.first_mut() {
-                name.insert_str(0, "  ");
-            }
-            rows.push(cells);
+            let [name, cost, get] = service_class::plan_cells(class, plan);
+            rows.push(vec![format!("  {name}"), cost, get]);
         }
     }
     let first = classes.first().map(|first| {

@@ -47,6 +47,8 @@ pub trait Noun: DeserializeOwned {
     fn broker_took(&self) -> Option<Duration> {
         None
     }
+    /// How long making such a one usually takes, by those that there are; None if they do not tell.
+    const USUAL: Option<fn(&Self, &[Self]) -> Option<Duration>> = None;
     /// The last lines of what was done for it, shown when that failed.
     fn log(&self) -> &[String] {
         &[]

@@ -3,6 +3,7 @@
 use std::{borrow::Cow, time::Duration};
 
 use dispatch_api::{Operation, service_instance::ServiceInstance};
+use uuid::Uuid;
 
 use crate::{
     clock,
@@ -94,6 +95,9 @@ impl Noun for ServiceInstance {
         took.map(|all| Duration::from_millis(all.iter().sum()))
     }
 
+    const USUAL: Option<fn(&Self, &[Self]) -> Option<Duration>> =
+        Some(|instance, all| took_to_make(all, instance.plan_id));
+
     fn state(&self) -> State {
         let operation = self.last_operation.as_ref();
         let state = State::of(&self.status, self.reason.as_ref());
@@ -111,5 +115,56 @@ impl Noun for ServiceInstance {
         }
         state.advice = Some(format!("try again: dispatch retry serviceinstance {}", self.name));
         state
+    }
+}
+
+/// How long the broker took to make instances of a plan: the median of those that are here.
+pub fn took_to_make(instances: &[ServiceInstance], plan: Uuid) -> Option<Duration> {
+    let of_plan = instances.iter().filter(|instance| instance.plan_id == plan);
+    let made = of_plan.filter_map(|instance| {
+        let last = instance.last_operation.as_ref()?;
+        (last.kind == "create" && last.state == "succeeded").then_some(last.took_ms)?
+    });
+    let mut made: Vec<u64> = made.collect();
+    made.sort_unstable();
+    made.get(made.len() / 2).map(|ms| Duration::from_millis(*ms))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    const PLAN: &str = "00000000-0000-0000-0000-000000000001";
+    const OTHER: &str = "00000000-0000-0000-0000-000000000002";
+
+    fn instance(plan: &str, last: Value) -> ServiceInstance {
+        serde_json::from_value(json!({"id": PLAN, "kind": "ServiceInstance", "name": "x", "serviceClass": "c",
+            "servicePlan": "p", "serviceClassID": PLAN, "planID": plan, "broker": "b", "secretParameters": null,
+            "lastOperation": last, "conditions": [], "status": "READY", "reason": null, "createdTime": 0, "tags": null}))
+        .unwrap()
+    }
+
+    #[test]
+    fn what_is_usual_is_the_middle_of_what_was_made_and_nothing_else() {
+        let last = |kind: &str, state: &str, ms: u64| json!({"type": kind, "state": state, "description": "", "since": 0, "tookMs": ms});
+        let made = |ms| instance(PLAN, last("create", "succeeded", ms));
+        let check = |instances: &[ServiceInstance], expect: Option<u64>| {
+            let found = took_to_make(instances, PLAN.parse().unwrap());
+            assert_eq!(found, expect.map(Duration::from_millis));
+        };
+        check(&[], None);
+        check(&[made(30), made(90_000), made(10)], Some(30));
+        let others = [
+            instance(OTHER, last("create", "succeeded", 1)),
+            instance(PLAN, last("create", "failed", 2)),
+            instance(PLAN, last("update", "succeeded", 3)),
+            instance(
+                PLAN,
+                json!({"type": "create", "state": "succeeded", "description": "", "since": 0}),
+            ),
+        ];
+        check(&others, None);
     }
 }

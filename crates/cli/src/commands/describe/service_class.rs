@@ -1,6 +1,9 @@
 //! `dispatch describe serviceclass NAME`: what it gives, its plans, its parameters, and a line to try.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
 use dispatch_api::{
     Operation,
@@ -8,11 +11,13 @@ use dispatch_api::{
     service_instance::ServiceInstance,
 };
 use serde_json::Value;
+use uuid::Uuid;
 
 use crate::{
     commands::{arity, describe::schema, get},
     error::CliError,
-    output::{Format, clean, columns, shell::quoted},
+    nouns::service_instance::took_to_make,
+    output::{Format, clean, columns, shell::quoted, time},
     session::{NO_BODY, Received, Session},
 };
 
@@ -44,6 +49,8 @@ pub async fn run(session: Session, args: ClassArgs) -> Result<(), CliError> {
 /// What instances of the class show of it.
 #[derive(Debug, Default)]
 struct Seen {
+    /// How long they took to make, by plan.
+    took: BTreeMap<Uuid, Duration>,
     /// Keys of the credentials that their bindings got.
     gives: BTreeSet<String>,
     /// Parameters that they were made with; lists as `name[]`.
@@ -53,6 +60,8 @@ struct Seen {
 impl Seen {
     fn of(class: &ServiceClass, instances: &[ServiceInstance]) -> Self {
         let mut seen = Self::default();
+        let took = |plan: &ServicePlan| Some((plan.id, took_to_make(instances, plan.id)?));
+        seen.took.extend(class.plans.iter().filter_map(took));
         for instance in instances.iter().filter(|one| one.service_class_id == class.id) {
             if let Some(binding) = &instance.binding {
                 seen.gives.extend(binding.keys.iter().map(|key| clean::line(key)));
@@ -73,7 +82,7 @@ fn page(class: &ServiceClass, seen: &Seen, broker: Option<&str>) -> String {
     if !seen.gives.is_empty() {
         text.push_str(&format!("Gives        {}\n", joined(&seen.gives, " ")));
     }
-    text.push_str(&plans(class));
+    text.push_str(&plans(class, seen));
     text.push_str(&parameters(class, seen));
     text.push_str(&format!("Try   {}\n", example(class, broker)));
     text
@@ -98,17 +107,21 @@ fn head(class: &ServiceClass) -> String {
     format!("{}\n", clean::line(&line))
 }
 
-fn plans(class: &ServiceClass) -> String {
-    let mut rows = vec![["PLAN", "COST", "YOU GET"].map(str::to_owned).to_vec()];
-    rows.extend(class.plans.iter().map(|plan| plan_cells(class, plan)));
+fn plans(class: &ServiceClass, seen: &Seen) -> String {
+    let mut rows = vec![["PLAN", "COST", "TAKES", "YOU GET"].map(str::to_owned).to_vec()];
+    for plan in &class.plans {
+        let took = seen.took.get(&plan.id).map(|took| time::span(*took));
+        let [name, cost, get] = plan_cells(class, plan);
+        rows.push(vec![name, cost, took.unwrap_or_else(|| "new".to_owned()), get]);
+    }
     columns::aligned(&rows)
 }
 
 /// Name, cost, and what one gets.
-pub fn plan_cells(class: &ServiceClass, plan: &ServicePlan) -> Vec<String> {
+pub fn plan_cells(class: &ServiceClass, plan: &ServicePlan) -> [String; 3] {
     let is_default = class.default_plan.as_ref() == Some(&plan.name);
     let mark = if is_default { " (default)" } else { "" };
-    vec![clean::line(&plan.name) + mark, cost(plan), clean::line(&plan.description)]
+    [clean::line(&plan.name) + mark, cost(plan), clean::line(&plan.description)]
 }
 
 /// `free`, `paid`, or what the broker says that it costs.
@@ -223,6 +236,7 @@ mod tests {
     fn instance(class: &str, parameters: Value, keys: &[&str]) -> ServiceInstance {
         serde_json::from_value(json!({"id": ID, "kind": "ServiceInstance", "name": "x", "serviceClass": "c",
             "servicePlan": "p", "serviceClassID": class, "planID": ID, "broker": "b", "parameters": parameters,
+            "lastOperation": {"type": "create", "state": "succeeded", "description": "", "since": 0, "tookMs": 1_300},
             "secretParameters": null, "binding": {"secretParameters": null, "keys": keys, "status": "READY",
             "reason": null}, "conditions": [], "status": "READY", "reason": null, "createdTime": 0, "tags": null}))
         .unwrap()
@@ -259,9 +273,9 @@ mod tests {
             "\
 postgresql   PostgreSQL 15 with TLS          broker pg · bindable · docs https://example.com/pg
 Gives        database host
-PLAN                    COST  YOU GET
-shared-small (default)  free  a database
-dedicated               paid  a server of your own
+PLAN                    COST  TAKES  YOU GET
+shared-small (default)  free  1.3 s  a database
+dedicated               paid  1.3 s  a server of your own
 PARAMETER     PLANS      TYPE             DEFAULT  MEANING
   extensions  all        list of strings  []       to be installed; one or more of citext, pgcrypto
   storage     dedicated  integer, 1–64    1        limit of the disk; can be raised later
@@ -278,8 +292,8 @@ Try   dispatch create serviceinstance my-db postgresql dedicated --params '{\"st
             &[],
             "\
 p.mysql             broker b · not bindable
-PLAN  COST             YOU GET
-it's  9.5 USD monthly
+PLAN  COST             TAKES  YOU GET
+it's  9.5 USD monthly  new
 PARAMETERS  the broker gives no schema
 Try   dispatch create serviceinstance my-db 'p.mysql' 'it'\\''s' --wait
 ",
@@ -294,7 +308,7 @@ Try   dispatch create serviceinstance my-db 'p.mysql' 'it'\\''s' --wait
             &[],
             "\
 c             broker b · not bindable · not enabled
-PLAN  COST  YOU GET
+PLAN  COST  TAKES  YOU GET
 PARAMETERS  the broker gives no schema
 Try   dispatch create serviceclass c --broker b
 ",
@@ -309,8 +323,8 @@ Try   dispatch create serviceclass c --broker b
             "\
 c             broker b · bindable
 Gives        uri
-PLAN  COST  YOU GET
-p     paid
+PLAN  COST  TAKES  YOU GET
+p     paid  1.3 s
 PARAMETERS  the broker gives no schema; seen here: location, rules[]
 BINDING PARAMETER  PLANS  TYPE    DEFAULT  MEANING
   role             all    string           one of reader, owner
