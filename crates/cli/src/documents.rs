@@ -146,14 +146,18 @@ pub async fn create(
     tags: Option<Vec<Tag>>,
 ) -> Result<(), CliError> {
     let documents = file.tagged(session, Slips::PassOver, tags)?;
-    each(session, &file.places(), documents, wait, async |document| post(session, document).await)
-        .await
+    each(session, &file.places(), documents, (wait, Then::Stop), async |document| {
+        post(session, document).await
+    })
+    .await
 }
 
 pub async fn update(session: &Session, file: &FileArgs, wait: bool) -> Result<(), CliError> {
     let documents = file.read(session, Slips::PassOver)?;
-    each(session, &file.places(), documents, wait, async |document| put(session, document).await)
-        .await
+    each(session, &file.places(), documents, (wait, Then::Stop), async |document| {
+        put(session, document).await
+    })
+    .await
 }
 
 async fn post(session: &Session, document: &Document) -> Result<Done, CliError> {
@@ -171,15 +175,24 @@ async fn put(session: &Session, document: &Document) -> Result<Done, CliError> {
     Ok(Done { word: "Updated", raw: made.raw })
 }
 
+/// What happens after a document that was waited for and did not become ready.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Then {
+    /// The next may need it.
+    Stop,
+    /// Others do without it, and it was said.
+    GoOn,
+}
+
 /// Does something with one document after the other, and says what became of it.
 async fn each(
     session: &Session,
     places: &Places,
     mut documents: Vec<Document>,
-    wait: bool,
+    (wait, then): (bool, Then),
     what: impl AsyncFn(&Document) -> Result<Done, CliError>,
 ) -> Result<(), CliError> {
-    let mut answers = Answers::default();
+    let (mut answers, mut lost) = (Answers::default(), None);
     for index in 0..documents.len() {
         let Some(document) = documents.get_mut(index) else { break };
         let one = async {
@@ -189,14 +202,18 @@ async fn each(
             let Document { kind, name, .. } = &*document;
             say(session, word, *kind, name)?;
             let waited = if wait { kind.wait(session, name, asked).await? } else { None };
-            Ok((*kind, waited.unwrap_or(raw)))
+            Ok::<_, CliError>((*kind, waited.unwrap_or(raw)))
         };
         match one.await {
             Ok((kind, raw)) => answers.add(kind, raw),
+            Err(error) if then == Then::GoOn && matches!(error.kind, ErrorKind::NotReady) => {
+                lost = Some(error);
+            }
             Err(error) => return Err(stopped(error, &documents, index)),
         }
     }
-    answers.print(session)
+    answers.print(session)?;
+    lost.map_or(Ok(()), Err)
 }
 
 /// With `--json` as well: scripts of v0.1.22 expect these lines before the object.

@@ -26,6 +26,8 @@ pub enum Kind {
     Output(io::Error),
     /// Everything has been said on the progress line.
     Said,
+    /// What was waited for is there and cannot be used, which has been said as well.
+    NotReady,
 }
 
 impl CliError {
@@ -72,7 +74,7 @@ impl CliError {
             Kind::Input(message) => format!("{}\n", clean::text(message)),
             Kind::Client(error) => client_text(error),
             Kind::Output(error) => format!("failed to write the output: {error}\n"),
-            Kind::Said => String::new(),
+            Kind::Said | Kind::NotReady => String::new(),
         };
         for hint in &self.hints {
             text.push_str(&clean::text(hint));

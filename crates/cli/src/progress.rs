@@ -113,7 +113,7 @@ impl Progress {
         let advice = state.advice.as_ref().map(|advice| format!(" · {advice}")).unwrap_or_default();
         let span = time::span(self.started.elapsed());
         self.write(&format!("  ✗ {} {} after {span}{says}{advice}", self.name, state.status));
-        Kind::Said.into()
+        Kind::NotReady.into()
     }
 
     fn draw(&self) {

@@ -122,6 +122,7 @@ fn what_is_applied_is_created_updated_or_left_alone() {
         .answer(500, r#"{"code":500,"message":"internal"}"#)
         .run("apply -f class.yaml")
         .run("apply")
+        .run("apply res.yaml")
         .run("apply -f nowhere.yaml")
         .file("slip.yaml", &FILE.replace("ServiceInstance", "ServiceInstnce"))
         .run("apply -f slip.yaml")

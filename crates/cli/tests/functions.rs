@@ -55,6 +55,7 @@ fn a_run_is_printed_as_the_server_sent_it_and_a_failed_one_too() {
         .run("exec hello --wait --input '{\"name\": \"Jon\", \"n\": 1.10}' --secret a --service azure-pg=db")
         .answer(200, FAILED)
         .run("exec hello --input -42 --wait --all --json")
+        .run("exec hello '{\"name\": 1}'")
         .answer(202, &RUN.replace(r#""blocking":true,"#, ""))
         .run("exec hello -o yaml")
         .answer(404, not_ready)

@@ -67,6 +67,18 @@ fn seed_images_are_created_once() {
         .answer(409, &exists.replace("nodejs", "python3"))
         .answer(200, &other)
         .run("create seed-images")
+        // What this machine cannot have keeps nobody from the rest.
+        .answer(201, BASE)
+        .answer(200, BASE)
+        .answer(201, BASE)
+        .answer(
+            200,
+            &BASE.replace("READY", "ERROR").replace("\"reason\":null", "\"reason\":[\"no\"]"),
+        )
+        .answer(201, BASE)
+        .answer(200, BASE)
+        .answer(500, r#"{"code":500,"message":"and here it stops"}"#)
+        .run("create seed-images --wait")
         .run("create seed -O seed.yaml")
         .note_file("seed.yaml")
         .check();

@@ -44,7 +44,13 @@ pub struct Args {
 }
 
 pub async fn run(session: Session, args: Args) -> Result<(), CliError> {
-    let [function] = arity::exactly::<1>(&args.names)?;
+    let [function] = arity::exactly::<1>(&args.names).map_err(|error| {
+        let input = args.names.get(1).filter(|text| text.starts_with('{'));
+        match input {
+            Some(input) => error.hint(format!("did you mean --input '{input}'?")),
+            None => error,
+        }
+    })?;
     // No JSON begins with it.
     let input = match args.input.strip_prefix('@') {
         Some(file) => files::text(Path::new(file)).map_err(CliError::input)?,

@@ -5,7 +5,7 @@ use dispatch_api::Tag;
 use serde_json::Value;
 
 use crate::{
-    documents::{Document, Done, FileArgs, Kind, Places, Slips, each, post, put, same, yaml},
+    documents::{Document, Done, FileArgs, Kind, Places, Slips, Then, each, post, put, same, yaml},
     error::CliError,
     session::{NO_BODY, Received, Session},
 };
@@ -17,8 +17,10 @@ pub async fn apply(
     tags: Option<Vec<Tag>>,
 ) -> Result<(), CliError> {
     let documents = file.tagged(session, Slips::Refuse, tags)?;
-    each(session, &file.places(), documents, wait, async |document| one(session, document).await)
-        .await
+    each(session, &file.places(), documents, (wait, Then::Stop), async |document| {
+        one(session, document).await
+    })
+    .await
 }
 
 async fn one(session: &Session, document: &Document) -> Result<Done, CliError> {
@@ -56,7 +58,7 @@ async fn look(session: &Session, document: &Document) -> Result<Option<Received<
 /// Creates documents of our own. One that is there and equal is done.
 pub async fn seed(session: &Session, text: &str, wait: bool) -> Result<(), CliError> {
     let parsed = yaml::documents(text).map_err(CliError::input)?;
-    each(session, &Places::default(), parsed.documents, wait, async |document| {
+    each(session, &Places::default(), parsed.documents, (wait, Then::GoOn), async |document| {
         let error = match post(session, document).await {
             Err(error) if error.status() == Some(409) => error,
             other => return other,

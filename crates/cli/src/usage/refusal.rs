@@ -103,6 +103,9 @@ pub fn explained(root: &Command, path: &[String], error: &clap::Error) -> CliErr
     };
     let given = clean::line(&context(error, kind));
     let given = given.split('=').next().unwrap_or_default();
+    if !given.starts_with('-') && known.iter().any(|flag| flag == "--file") {
+        return refusal.hint(format!("did you mean -f {given}?"));
+    }
     let Some(close) = suggest::closest(given, known.iter().map(String::as_str)) else {
         return refusal;
     };

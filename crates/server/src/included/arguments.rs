@@ -72,11 +72,17 @@ pub fn check(kind: Builtin, given: Option<&Value>) -> Result<Arguments, Vec<Faul
                 "is of a server that is there already, and managed=true makes one".to_owned(),
             );
         }
-    } else if !given.contains_key("host") {
+    } else if !given.contains_key("host") && !is_unclear(given.get("managed")) {
         let message = "is required, unless managed=true has the broker make a server of its own";
         fault("host", message.to_owned());
     }
     if faults.is_empty() { Ok(arguments) } else { Err(faults) }
+}
+
+/// Whether a switch was given that is neither on nor off: what depends on it cannot be told.
+fn is_unclear(switch: Option<&Value>) -> bool {
+    let text = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+    switch.map(text).is_some_and(|text| text.trim().parse::<bool>().is_err())
 }
 
 fn set(arguments: &mut Arguments, name: &str, value: &Value) -> Result<(), String> {
@@ -178,6 +184,7 @@ mod tests {
         };
         check(json!({}), &[("host", "is required, unless managed=true")]);
         check(json!({"managed": false}), &[("host", "is required")]);
+        check(json!({"managed": "yes"}), &[("managed", "is not true or false")]);
         check(
             json!({"hots": "h"}),
             &[("hots", "is unknown; there are managed, host, port,"), ("host", "is required")],
