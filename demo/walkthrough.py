@@ -279,7 +279,7 @@ def say_how_to_go_on(show, stage):
     ours = [str(process.pid) for _, process in reversed(stage.processes)]
     # The broker's servers outlive it.
     first = [str(pid) for pid, first in stage.of_clusters().items() if first]
-    show.line(f"and to end it: kill {' '.join(ours)}; kill -QUIT {' '.join(first)}; rm -r {stage.directory}")
+    show.line(f"and to end it: kill {' '.join(ours)}; kill -QUIT {' '.join(first)}; sleep 2; rm -r {stage.directory}")
 
 
 if __name__ == "__main__":
