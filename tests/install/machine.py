@@ -46,6 +46,21 @@ def make_group():
     return group
 
 
+class Controllers:
+    """One controller of cgroup v2 at least, for the groups below the top; as before when it ends."""
+
+    def __init__(self, top):
+        self.switch = top / "cgroup.subtree_control"
+        offered = (top / "cgroup.controllers").read_text().split()
+        self.added = None if self.switch.read_text().strip() or not offered else offered[0]
+        if self.added:
+            self.switch.write_text(f"+{self.added}")
+
+    def end(self):
+        if self.added:
+            self.switch.write_text(f"-{self.added}")
+
+
 class Machine:
     def __init__(self, packages):
         # Not in /tmp, which may be in memory, and the machine has its own over it.
@@ -75,25 +90,34 @@ class Machine:
             (self.place / "lib").mkdir()
         subprocess.run(["cp", "-a", "/var/lib/dpkg", self.place / "lib/dpkg"], check=True)
         self.group = make_group()
+        self.controllers = Controllers(self.group.parent)
         self.outer = self.first = None
 
     def boot(self):
         """Until systemd says that all is up."""
+        # A new one: the last one may be divided, and take no process.
+        self._remove_group()
+        make_group()
         join = f"echo $$ >{self.group}/cgroup.procs && exec \"$@\""
         self.outer = subprocess.Popen(
             ["sh", "-c", join, "sh", "unshare", "--fork", *NAMESPACES, HERE / "boot.sh", self.place],
             stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
         )
         children = pathlib.Path(f"/proc/{self.outer.pid}/task/{self.outer.pid}/children")
-        self.first = int(wait_for("the first process", children.read_text))
+        self.first = int(wait_for("the first process", lambda: self._is_there() and children.read_text()))
+        # A group that is divided holds no process itself.
+        (self.group.parent / "cgroup.procs").write_text(str(self.outer.pid))
         wait_for("systemd", lambda: self.state() in ("running", "degraded"), seconds=30)
         self.run("umount", "--lazy", "/proc/sys")
         self.run("systemctl", "start", "multi-user.target")
 
-    def state(self):
+    def _is_there(self):
         if self.outer.poll() is not None:
             raise Deviation(f"the machine ended at its start: {self.outer.stderr.read()}")
-        return self.try_run("systemctl", "is-system-running")[1]
+        return True
+
+    def state(self):
+        return self._is_there() and self.try_run("systemctl", "is-system-running")[1]
 
     def _popen(self, arguments, environment):
         inside = ["nsenter", "--target", str(self.first), "--mount", "--pid", "--net", "--uts", "--ipc", "--cgroup", "--"]
@@ -133,7 +157,10 @@ class Machine:
             self.outer.wait()
         subprocess.run(["umount", self.place / "memory"], check=False)
         shutil.rmtree(self.place, ignore_errors=True)
+        self._remove_group()
+        self.controllers.end()
 
+    def _remove_group(self):
         def gone():
             for directory, _, _ in os.walk(self.group, topdown=False):
                 os.rmdir(directory)
