@@ -70,7 +70,7 @@ def used(show, machine):
 
 def speaks(show, machine):
     found = machine.run("dispatch", "exec", "speaker", "--wait")
-    show.expect("what the function hears from PostgreSQL", json.loads(found)["output"], "S")
+    show.expect("what the function hears from PostgreSQL", json.loads(found).get("output"), "S")
 
 
 def pid(machine):
@@ -179,12 +179,15 @@ def upgraded(show, machine, newer):
 def switched_off_and_on(show, machine):
     show.heading("Switched off and on: nothing was torn")
     machine.power_off()
-    logs = machine.place.glob("lib/dispatch/brokers/*/clusters/*/log")
-    ends = [path.read_text().rstrip().splitlines()[-1] for path in logs]
-    for line in ends:
-        show.expect(f"the last word of a PostgreSQL server ({line})", line.endswith("database system is shut down"), True)
-    show.expect("PostgreSQL servers that said it", len(ends), 2)
+    logs = [path.read_text().rstrip() for path in machine.place.glob("lib/dispatch/brokers/*/clusters/*/log")]
+    # Fast is how dispatch-databases.service asks; what the end of a machine sends to what is left is a smart one.
+    asked = "received fast shutdown request"
+    ended = [asked in log and log.endswith("database system is shut down") for log in logs]
+    show.expect("PostgreSQL servers that were stopped in order", ended, [True, True])
     machine.boot()
+    lines = machine.run("journalctl", "--no-pager", "--output=cat", "_PID=1").splitlines()
+    order = [line.split()[:2] for line in lines if line.startswith(("Stopped dispatch.", "Stopping dispatch-databases."))]
+    show.expect("what stopped last", order[-2:], [["Stopped", "dispatch.service"], ["Stopping", "dispatch-databases.service"]])
     show.expect("the service", machine.run("systemctl", "is-active", "dispatch"), "active")
     wait_for("both PostgreSQL servers", lambda: len(postmasters(machine)) == 2)
     wait_for("the function's answer", lambda: machine.try_run("dispatch", "exec", "speaker", "--wait")[0] == 0)
