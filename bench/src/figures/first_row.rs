@@ -28,7 +28,7 @@ const AWAY: &str = "dispatch delete -f examples/first-row.yaml --wait --yes";
 
 pub fn run(stage: &Stage, found: &mut Vec<Found>) -> Result<(), Trouble> {
     let readme = fs::read_to_string(repository().join("README.md"));
-    let commands = commands(&readme.map_err(Trouble::io("read the README"))?)?;
+    let (typed, commands) = commands(&readme.map_err(Trouble::io("read the README"))?)?;
     // PostgreSQL's user has to reach what is made in it.
     let place = dispatch_broker::testing::directory().map_err(Trouble::io("make a directory"))?;
     let tarball = pack(&stage.dispatch, place.path())?;
@@ -38,24 +38,24 @@ pub fn run(stage: &Stage, found: &mut Vec<Found>) -> Result<(), Trouble> {
         seconds.push(to_first_row(&tarball, &folder, &commands)?);
     }
     note(&format!("  from the tarball, after {SERVER}: {}", commands.join("; ")));
-    // Unpacking, and the server.
-    let typed = f64::from(u32::try_from(commands.len() + 2).unwrap_or(u32::MAX));
+    let typed = f64::from(u32::try_from(typed).unwrap_or(u32::MAX));
     found.extend(Spread::median(&seconds).map(|spread| ("first-row.tarball", spread)));
     found.extend(Spread::worst(&[typed]).map(|spread| ("first-row.commands", spread)));
     Ok(())
 }
 
-/// Those of the first block under the heading, up to the first row, without the server's.
-fn commands(readme: &str) -> Result<Vec<String>, Trouble> {
+/// How many there are in the first block under the heading, and those after the server's, up to the first row. What is
+/// before it unpacks.
+fn commands(readme: &str) -> Result<(usize, Vec<String>), Trouble> {
     let missing = || Trouble::Missing(format!("the README has no commands under {HEADING:?}"));
     let (_, part) = readme.split_once(HEADING).ok_or_else(missing)?;
     let block = part.split("```").nth(1).ok_or_else(missing)?;
     let all: Vec<_> = block.lines().filter_map(|line| line.strip_prefix("$ ")).collect();
-    let rest = all.strip_prefix(&[SERVER]).ok_or_else(missing)?;
+    let mut rest = all.iter().skip_while(|command| **command != SERVER);
+    rest.next().ok_or_else(missing)?;
+    let rest: Vec<String> = rest.map(|&command| command.to_owned()).collect();
     match rest.last() {
-        Some(last) if last.starts_with("dispatch exec") => {
-            Ok(rest.iter().map(|&command| command.to_owned()).collect())
-        }
+        Some(last) if last.starts_with("dispatch exec") => Ok((all.len(), rest)),
         _ => Err(missing()),
     }
 }
@@ -123,7 +123,8 @@ mod tests {
     #[test]
     fn the_readme_says_what_to_type() {
         let readme = fs::read_to_string(repository().join("README.md")).unwrap();
-        let found = commands(&readme).unwrap();
+        let (typed, found) = commands(&readme).unwrap();
+        assert!(typed <= 5, "{typed}");
         assert!(found.last().unwrap().contains(r#"{"num": 1, "data": "hello"}"#), "{found:?}");
         assert!(commands(&readme.replace(SERVER, "dispatch serve &")).is_err());
         assert!(commands("").is_err());
