@@ -74,7 +74,7 @@ def time_of_sources():
         return int(given)
     asked = subprocess.run(["git", "-C", ROOT, "log", "-1", "--format=%ct"], capture_output=True, text=True)
     if asked.returncode != 0:
-        sys.exit("this is no checkout of git: say what time the sources are of with SOURCE_DATE_EPOCH")
+        sys.exit(f"{asked.stderr.strip()}\nsay with SOURCE_DATE_EPOCH what time the sources are of")
     return int(asked.stdout)
 
 

@@ -24,7 +24,7 @@ def why_not():
     """Why this machine cannot hold another one; None if it can."""
     if os.geteuid() != 0:
         return "only root makes a machine in a machine"
-    missing = [name for name in ("unshare", "nsenter", "systemctl", "dpkg-deb", "adduser") if not shutil.which(name)]
+    missing = [name for name in ("unshare", "nsenter", "setpriv", "systemctl", "dpkg-deb", "adduser") if not shutil.which(name)]
     if missing or not pathlib.Path("/lib/systemd/systemd").exists():
         return f"missing: {', '.join(missing) or 'systemd'}"
     try:
@@ -100,7 +100,9 @@ class Machine:
         make_group()
         join = f"echo $$ >{self.group}/cgroup.procs && exec \"$@\""
         self.outer = subprocess.Popen(
-            ["sh", "-c", join, "sh", "unshare", "--fork", *NAMESPACES, HERE / "boot.sh", self.place],
+            # Whoever kills the test kills the machine with it.
+            ["setpriv", "--pdeathsig=KILL", "sh", "-c", join, "sh", "unshare", "--fork", "--kill-child", *NAMESPACES,
+             HERE / "boot.sh", self.place],
             stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
         )
         children = pathlib.Path(f"/proc/{self.outer.pid}/task/{self.outer.pid}/children")
