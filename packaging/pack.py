@@ -8,6 +8,7 @@ Usage: pack.py [--quick] EXECUTABLE DIRECTORY
 The same executable and the same sources give the same bytes: names in order, nobody's numbers, the commit's time
 (SOURCE_DATE_EPOCH). Nothing is written outside of DIRECTORY, and nothing is built here.
 """
+import email.utils
 import gzip
 import hashlib
 import os
@@ -149,11 +150,13 @@ def package(executable, made, place, archive, elf, version, when, quick):
         put(made / name, top / inside)
     for page in sorted((made / "man1").iterdir()):
         put_packed(page, share / "man/man1" / f"{page.name}.gz")
-    put_packed(ROOT / "CHANGELOG.md", share / "doc/dispatch/changelog.gz")
+    put_packed(ROOT / "CHANGELOG.md", share / "doc/dispatch/CHANGELOG.md.gz")
+    (made / "changelog").write_text(debian_changelog(version, when))
+    put_packed(made / "changelog", share / "doc/dispatch/changelog.gz")
     put(ROOT / "README.md", share / "doc/dispatch/README.md")
     put_tree(ROOT / "docs", share / "doc/dispatch/docs")
     put_tree(ROOT / "examples", share / "doc/dispatch/examples")
-    licence = "Files: *\nCopyright: the Dispatch authors\nLicense: Apache-2.0\n"
+    licence = "Files: *\nCopyright: 2026 the Dispatch authors\nLicense: Apache-2.0\n"
     licence += " On Debian systems the full text is in /usr/share/common-licenses/Apache-2.0.\n"
     heading = "Format: https://www.debian.org/doc/packaging-manuals/copyright-format/1.0/\n\n"
     (share / "doc/dispatch/copyright").write_text(heading + licence)
@@ -164,6 +167,13 @@ def package(executable, made, place, archive, elf, version, when, quick):
     command = ["dpkg-deb", "--root-owner-group", "--uniform-compression", *how, "--build", top, archive]
     subprocess.run(command, check=True, env=environment, stdout=subprocess.DEVNULL)
     return archive
+
+
+def debian_changelog(version, when):
+    """In the form that Debian's tools read. Ours is for people, and beside it."""
+    maintainer = re.search("^Maintainer: (.*)", (HERE / "debian/control").read_text(), re.M).group(1)
+    entry = f"dispatch ({version}) unstable; urgency=medium\n\n  * What has changed is in CHANGELOG.md.gz.\n\n"
+    return f"{entry} -- {maintainer}  {email.utils.formatdate(when)}\n"
 
 
 def put_packed(source, target):
