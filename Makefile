@@ -3,7 +3,7 @@
 CARGO ?= cargo
 TARGET = $(or $(CARGO_TARGET_DIR),target)
 
-.PHONY: help demo test deps build lint bench dist
+.PHONY: help demo test deps lint bench dist
 
 help:
 	@echo "make demo    from nothing to a function with its own database, and new credentials under load"
@@ -16,11 +16,9 @@ help:
 deps:
 	@scripts/deps
 
-build: deps
-	@scripts/build-release $(TARGET)
-
-demo: build
-	@scripts/python demo/walkthrough.py $(TARGET)/release
+demo: deps
+	@scripts/build-demo $(TARGET)
+	@scripts/python demo/walkthrough.py $(TARGET)/demo
 
 test: deps
 	@scripts/test $(TARGET)
@@ -28,7 +26,9 @@ test: deps
 lint: deps
 	@scripts/lint
 
-bench: build
+# First what is measured, without what only measures.
+bench: deps
+	$(CARGO) build --release --quiet -p dispatch-cli -p dispatch-bench --no-default-features
 	$(CARGO) build --release --quiet -p dispatch-bench
 	$(TARGET)/release/dispatch-bench --dispatch $(TARGET)/release/dispatch --demo --from-source --out $(TARGET)/bench/figures.json
 

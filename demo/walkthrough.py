@@ -220,7 +220,7 @@ def workers_of(stage):
 
 
 def main():
-    binaries = pathlib.Path(sys.argv[1] if len(sys.argv) > 1 else ROOT / "target/release").resolve()
+    binaries = pathlib.Path(sys.argv[1] if len(sys.argv) > 1 else ROOT / "target/demo").resolve()
     keep = os.environ.get("KEEP") == "1"
     began = time.monotonic()
     stage = Stage(binaries)
