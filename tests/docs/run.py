@@ -120,6 +120,8 @@ def main():
     wanted = sys.argv[2:]
     names, faults = set(), []
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
+    # What was started in the background ignores Ctrl-C, and so would the commands that it is to end.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     place = binaries if (binaries / "README.md").exists() else ROOT
     for page in pages(place, wanted):
         faults += play(place, page, binaries, None, names)
