@@ -9,7 +9,7 @@
 //! read, and in it he can plant no link that root would follow.
 
 use std::fs::{self, DirBuilder};
-use std::io;
+use std::io::{self, Read as _, Seek as _};
 use std::net::IpAddr;
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
@@ -156,11 +156,16 @@ impl Cluster {
         done.map_err(ClusterError::io("sync its files"))
     }
 
-    /// Keeps the log from growing without end. PostgreSQL appends, so that it goes on at the start.
+    /// Keeps the log from growing without end, and the last of what is cut off. PostgreSQL appends, so that it goes on
+    /// at the start.
     pub(super) fn cut_log(&self) -> io::Result<()> {
-        if fs::metadata(self.log())?.len() > LOG_BYTES {
-            fs::copy(self.log(), self.directory.join("log.before"))?;
-            fs::OpenOptions::new().write(true).open(self.log())?.set_len(0)?;
+        let mut log = fs::OpenOptions::new().read(true).write(true).open(self.log())?;
+        let bytes = log.metadata()?.len();
+        if bytes > LOG_BYTES {
+            log.seek(io::SeekFrom::Start(bytes - LOG_BYTES))?;
+            let mut before = fs::File::create(self.directory.join("log.before"))?;
+            io::copy(&mut log.by_ref().take(LOG_BYTES), &mut before)?;
+            log.set_len(0)?;
         }
         Ok(())
     }
@@ -223,4 +228,30 @@ fn settings(wanted: &Configuration, rules: &Path) -> String {
         connections + RESERVED,
         storage_bytes / 1024,
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_a_log_that_grew_too_long_the_end_is_kept() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let account = Account::find().expect("a user");
+        let cluster =
+            Cluster { directory: directory.path().to_owned(), account, programs: PathBuf::new() };
+        let most = usize::try_from(LOG_BYTES).expect("a length");
+        let check = |bytes: usize, expect: u64, kept: Option<&[u8]>| {
+            let mut text = vec![b'.'; bytes];
+            text.iter_mut().rev().zip(b"dne").for_each(|(byte, end)| *byte = *end);
+            fs::write(cluster.log(), text).expect("written");
+            cluster.cut_log().expect("cut");
+            assert_eq!(fs::metadata(cluster.log()).expect("there").len(), expect);
+            let before = fs::read(cluster.directory.join("log.before")).ok();
+            assert_eq!(before.as_deref().map(|text| &text[text.len() - 3..]), kept);
+            assert!(before.is_none_or(|text| text.len() == most));
+        };
+        check(most, LOG_BYTES, None);
+        check(3 * most, 0, Some(b"end"));
+    }
 }

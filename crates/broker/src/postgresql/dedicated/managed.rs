@@ -9,7 +9,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 use std::{fs, io};
 
-use tokio::time::{Instant, sleep};
+use tokio::task::spawn_blocking;
+use tokio::time::{Instant, sleep, timeout};
 
 use super::super::credentials::Reach;
 use super::super::session::{Steps, Target, Timeouts};
@@ -37,6 +38,8 @@ const START: Duration = Duration::from_secs(120);
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 const WELL: Duration = Duration::from_secs(60);
+/// How often its log is looked at.
+const LOG_LOOK: Duration = Duration::from_secs(5);
 
 /// Settings of a shared server that the broker runs, on loopback.
 #[derive(Debug, Clone)]
@@ -76,6 +79,12 @@ pub enum ManagedError {
     /// No port of the range is free.
     #[error("no port of {range} is free for a PostgreSQL of the broker's own")]
     NoPort { range: PortRange },
+    /// Somebody else has its port, which it keeps.
+    #[error(
+        "port {port} of the broker's own PostgreSQL is in use by another program: end that one, or choose a port with \
+         --param port=PORT"
+    )]
+    PortTaken { port: u16 },
     /// The cluster itself; its words.
     #[error("the PostgreSQL of the broker's own does not run: {0}")]
     Cluster(String),
@@ -132,6 +141,7 @@ impl Managed {
                 Err(ClusterError::PortTaken) if is_new && settings.port.is_none() => {
                     in_use.insert(port);
                 }
+                Err(ClusterError::PortTaken) => return Err(ManagedError::PortTaken { port }),
                 process => {
                     let process = process.map_err(in_words)?;
                     if is_new && settings.durable {
@@ -172,7 +182,9 @@ impl Managed {
         let mut pause = FIRST_PAUSE;
         loop {
             let began = Instant::now();
-            process.ended().await;
+            while timeout(LOG_LOOK, process.ended()).await.is_err() {
+                cut_log(&cluster).await;
+            }
             tracing::error!(pid = process.pid, "the PostgreSQL of the broker's own has ended");
             if began.elapsed() > WELL {
                 pause = FIRST_PAUSE;
@@ -190,6 +202,15 @@ impl Managed {
             };
             tracing::info!(pid = process.pid, "the PostgreSQL of the broker's own runs again");
         }
+    }
+}
+
+/// Who uses a database can have PostgreSQL log what they like, next to everybody's data.
+async fn cut_log(cluster: &Cluster) {
+    let cluster = cluster.clone();
+    let cut = spawn_blocking(move || cluster.cut_log()).await;
+    if let Err(error) = cut.unwrap_or_else(|_| Err(io::Error::other("interrupted"))) {
+        tracing::warn!(%error, "the log of the PostgreSQL of the broker's own was not cut");
     }
 }
 

@@ -16,6 +16,10 @@ pub fn of_start(error: &StartError) -> CliError {
                 }
                 _ => ("--port PORT", "DISPATCH_SERVER_LISTEN"),
             };
+            let flag = match source.kind() {
+                io::ErrorKind::AddrNotAvailable => "--host ADDRESS",
+                _ => flag,
+            };
             let (why, remedy) = match source.kind() {
                 io::ErrorKind::AddrInUse => {
                     ("another program listens there".to_owned(), "end that program, or choose")

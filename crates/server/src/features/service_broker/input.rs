@@ -85,7 +85,16 @@ pub(super) async fn spec(
 }
 
 fn checked_url(text: &str) -> Result<String, String> {
-    let url = Url::parse(text).map_err(|error| format!("is {text:?}, which is no URL: {error}"))?;
+    // What cannot be understood may hold a password anywhere.
+    let url = Url::parse(text).map_err(|error| match text.contains('@') {
+        true => format!("is no URL: {error}"),
+        false => format!("is {text:?}, which is no URL: {error}"),
+    })?;
+    if matches!(url.scheme(), "postgresql" | "postgres") {
+        return Err("is the address of a PostgreSQL server and not of a broker. The included broker makes databases on \
+                    such a server, with the login of a secret: --builtin postgresql --param host=HOST --auth-secret SECRET"
+            .to_owned());
+    }
     if !matches!(url.scheme(), "http" | "https") {
         return Err(format!("has the scheme {:?}; http or https is needed", url.scheme()));
     }
@@ -199,6 +208,19 @@ mod tests {
         check("http://broker.example/?a=b", false);
         check("ftp://broker.example", false);
         check("broker.example", false);
+    }
+
+    #[test]
+    fn whoever_gives_the_address_of_a_database_is_told_the_way_and_no_password_is_quoted() {
+        let check = |url: &str, is_told: bool| {
+            let why = checked_url(url).unwrap_err();
+            assert!(!why.contains("s3cret"), "{why}");
+            assert_eq!(why.contains("--builtin postgresql --param host="), is_told, "{why}");
+        };
+        check("postgresql://u:s3cret@h/db", true);
+        check("postgres://u:s3cret@h/db", true);
+        check("http://u:s3cret@:x", false);
+        check("u:s3cret@h/db", false);
     }
 
     #[test]

@@ -188,8 +188,9 @@ fn not_asked(mut status: Status, flight: &InFlight, words: String, at: Circumsta
         None if flight.verb == Verb::Provision => {
             let mut absorbed = again(status, flight, words, None, at);
             if flight.body.is_none() {
-                // Nothing was prepared either: the next try begins anew.
+                // Nothing was prepared either: the next try begins anew, and not before its time.
                 absorbed.status.in_flight = None;
+                absorbed.status.observed_generation = at.generation;
             }
             absorbed
         }

@@ -116,6 +116,26 @@ fn a_second_garbled_answer_is_a_failure_and_is_not_deleted() {
     assert_eq!(seen(&found), (Presence::Absent, false, false, true));
 }
 
+/// Nothing is kept of such a try but the time of the next.
+#[test]
+fn a_request_that_cannot_be_made_is_tried_again_at_its_time_and_not_at_once() {
+    let mut instance = crate::testing::objects::instance();
+    let unprepared = InFlight { body: None, ..flight(Verb::Provision) };
+    for tries in 1..=3 {
+        let answer = Answer::NotAsked("the login has no password".to_owned());
+        instance.status = absorb(&instance.status, &unprepared, answer, at(10)).status;
+        assert_eq!(instance.status.in_flight, None);
+        assert_eq!(instance.status.retry.tries, tries);
+        let next = super::super::plan::plan(&instance, Default::default(), at(10).now);
+        let waits =
+            matches!(next, super::super::plan::Step::WaitUntil(until) if until > at(10).now);
+        assert!(waits, "{next:?}");
+    }
+    instance.meta.generation += 1;
+    let next = super::super::plan::plan(&instance, Default::default(), at(10).now);
+    assert_eq!(next, super::super::plan::Step::Begin(Verb::Provision), "somebody asked again");
+}
+
 #[test]
 fn a_creation_is_given_up_after_a_day() {
     let before = Status { wished: Some(at(0).now), ..Status::default() };
