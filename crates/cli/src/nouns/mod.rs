@@ -48,7 +48,7 @@ pub trait Noun: DeserializeOwned {
         None
     }
     /// How long making such a one usually takes, by those that there are; None if they do not tell.
-    const USUAL: Option<fn(&Self, &[Self]) -> Option<Duration>> = None;
+    const USUAL: Option<Usual<Self>> = None;
     /// The last lines of what was done for it, shown when that failed.
     fn log(&self) -> &[String] {
         &[]
@@ -58,6 +58,9 @@ pub trait Noun: DeserializeOwned {
         State::ready()
     }
 }
+
+/// How long making such a one takes, by those that there are.
+pub type Usual<N> = fn(&N, &[N]) -> Option<Duration>;
 
 /// What a noun is called. Scripts read these, so they are v0.1.22's wherever it had the noun.
 #[derive(Debug, Clone, Copy)]

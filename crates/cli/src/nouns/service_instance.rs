@@ -7,7 +7,7 @@ use uuid::Uuid;
 
 use crate::{
     clock,
-    nouns::{Noun, Operations, State, Words, operation, reasons},
+    nouns::{Noun, Operations, State, Usual, Words, operation, reasons},
     output::time,
 };
 
@@ -95,8 +95,7 @@ impl Noun for ServiceInstance {
         took.map(|all| Duration::from_millis(all.iter().sum()))
     }
 
-    const USUAL: Option<fn(&Self, &[Self]) -> Option<Duration>> =
-        Some(|instance, all| took_to_make(all, instance.plan_id));
+    const USUAL: Option<Usual<Self>> = Some(|instance, all| took_to_make(all, instance.plan_id));
 
     fn state(&self) -> State {
         let operation = self.last_operation.as_ref();
